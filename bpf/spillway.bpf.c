@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * spillway.bpf.c - the XDP tier: parse, classify against the image, end the packet by name.
+ *
+ * A packet meets, in order: parse_frame(), match_run() on the published image, and then one of the verdicts below. Attached once,
+ * inert (no image: everything passes); mitigation is a write into `images`. Nothing here is ever an error for the packet: whatever
+ * is missing (image, port, heartbeat), it goes to the kernel.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "act/verdict.h"
+#include "classify/match.h"
+#include "port/cell.h"
+
+struct match_env {
+	struct xdp_md *ctx;
+};
+
+struct image_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct image)); /* __type() would leave a forward declaration in the BTF of an inner map */
+};
+
+/* The published image. One update swaps it; a packet sees the old one or the new one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct image_map);
+} images SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cells);
+} cells SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, CELL_QUEUES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, struct hits);
+} verdicts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, IMAGE_COUNTERS_MAX);
+	__type(key, __u32);
+	__type(value, struct hits);
+} rule_hits SEC(".maps");
+
+static __always_inline void hit(void *map, __u32 index, __u32 bytes)
+{
+	struct hits *hits = bpf_map_lookup_elem(map, &index);
+
+	if (!hits)
+		return;
+	hits->packets++;
+	hits->bytes += bytes;
+}
+
+static __always_inline int match_load(const struct match_env *env, __u32 off, void *to, __u32 len)
+{
+	if (len < 1 || len > IMAGE_PAYLOAD_MAX)
+		return -1;
+	return (int)bpf_xdp_load_bytes(env->ctx, off, to, len);
+}
+
+static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
+{
+	(void)env;
+	hit(&rule_hits, counter, bytes);
+}
+
+static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
+						   const struct image_step *step, const struct pkt *pkt)
+{
+	(void)env, (void)image, (void)step, (void)pkt;
+	return DEEP_ASK_USER_TIER;
+}
+
+static __always_inline int end(enum verdict verdict, __u32 bytes, int action)
+{
+	hit(&verdicts, verdict, bytes);
+	return action;
+}
+
+/* The user tier is full: what the divert rule's author declared. */
+static __always_inline int overload(const struct image *image, const struct match *match, const struct pkt *pkt)
+{
+	const struct image_rule *rule = &image->rules[match->divert_rule & (IMAGE_RULES_MAX - 1)];
+	int pass = 0;
+
+	switch (rule->overload) {
+	case OVERLOAD_PASS:
+		pass = 1;
+		break;
+	case OVERLOAD_SAMPLE:
+		pass = rule->overload_n && bpf_get_prandom_u32() % rule->overload_n == 0;
+		break;
+	case OVERLOAD_ALLOW:
+		pass = match_overload_listed(image, rule, pkt);
+		break;
+	}
+	if (pass)
+		return end(VERDICT_OVERLOAD_PASS, pkt->frame_len, XDP_PASS);
+	return end(VERDICT_OVERLOAD_DROP, pkt->frame_len, XDP_DROP);
+}
+
+/* Hand the packet to the port of its queue, or say why not. */
+static __always_inline int divert(struct xdp_md *ctx, const struct image *image, const struct match *match, const struct pkt *pkt)
+{
+	__u32 zero = 0, queue = ctx->rx_queue_index;
+	struct cells *shared = bpf_map_lookup_elem(&cells, &zero);
+	struct queue_cell *cell;
+
+	if (!shared || queue >= CELL_QUEUES_MAX)
+		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+	cell = &shared->queues[queue & (CELL_QUEUES_MAX - 1)];
+	if (!cell->limit)
+		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+	/* Signed: the worker may beat between our look at the clock and our look at the beat, and count us in. */
+	if ((__s64)(bpf_ktime_get_coarse_ns() - shared->beat_ns) > (__s64)shared->patience_ns)
+		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
+	if ((__s64)(cell->sent - cell->done) >= (__s64)cell->limit)
+		return overload(image, match, pkt);
+	if (bpf_redirect_map(&ports, queue, XDP_PASS) != XDP_REDIRECT)
+		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+	__sync_fetch_and_add(&cell->sent, 1); /* generic mode may run one queue on two CPUs */
+	return end(VERDICT_DIVERT, pkt->frame_len, XDP_REDIRECT);
+}
+
+/* No rule decided a packet that could not be read to its end: its condition names the verdict. */
+static __always_inline int end_unread(const struct match *match, __u32 bytes)
+{
+	int drop = match->action == ACTION_DROP;
+	int action = drop ? XDP_DROP : XDP_PASS;
+
+	switch (match->condition) {
+	case CONDITION_FRAGMENT:
+		return end(drop ? VERDICT_FRAGMENT_DROP : VERDICT_FRAGMENT_PASS, bytes, action);
+	case CONDITION_UNPARSED:
+		return end(drop ? VERDICT_UNPARSED_DROP : VERDICT_UNPARSED_PASS, bytes, action);
+	default:
+		return end(drop ? VERDICT_TRUNCATED_DROP : VERDICT_TRUNCATED_PASS, bytes, action);
+	}
+}
+
+SEC("xdp")
+int spillway_xdp(struct xdp_md *ctx)
+{
+	const __u8 *data = (const __u8 *)(long)ctx->data;
+	const __u8 *data_end = (const __u8 *)(long)ctx->data_end;
+	struct match_env env = { .ctx = ctx };
+	struct match match;
+	struct pkt pkt;
+	struct image *image;
+	__u32 zero = 0;
+	void *inner;
+
+	parse_frame(data, data_end, &pkt);
+	inner = bpf_map_lookup_elem(&images, &zero);
+	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+	if (!image)
+		return end(VERDICT_NO_IMAGE_PASS, pkt.frame_len, XDP_PASS);
+
+	match_run(&env, image, &pkt, 1, &match);
+
+	if (match.ask_user || (match.diverted && match.action == ACTION_PASS))
+		return divert(ctx, image, &match, &pkt);
+	if (match.condition != CONDITION_NONE)
+		return end_unread(&match, pkt.frame_len);
+	if (match.action == ACTION_DROP)
+		return end(VERDICT_DROP, pkt.frame_len, XDP_DROP);
+	if (match.action == ACTION_ALLOW)
+		return end(VERDICT_ALLOW, pkt.frame_len, XDP_PASS);
+	return end(VERDICT_PASS, pkt.frame_len, XDP_PASS);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

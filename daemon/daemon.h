@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * daemon.h - what spillwayd is made of: the armed interfaces, the journal of what was changed for them, and the socket by which it
+ * is told. main.c starts it, waits and ends it; requests.c is what it can be asked.
+ */
+#ifndef SPILLWAY_DAEMON_DAEMON_H
+#define SPILLWAY_DAEMON_DAEMON_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/guard.h"
+#include "control/ipc.h"
+#include "control/journal.h"
+
+#define DAEMON_GUARDS_MAX 64
+
+struct daemon {
+	char rundir[PATH_MAX];
+	struct journal *journal;
+	struct ipc_server *server;
+	struct guard *guards[DAEMON_GUARDS_MAX]; /* in the order they were armed */
+	unsigned n_guards;
+	int epoll_fd;
+	bool exit_when_idle;
+	bool was_asked; /* to arm or to take down, if in vain: nobody is about to ask for the first time */
+	bool ending;
+};
+
+/* ipc_handler: userdata is the struct daemon. */
+json_t *request_answer(void *userdata, const struct ipc_peer *peer, const json_t *request);
+
+/* Take an armed interface down and forget it. */
+void daemon_guard_close(struct daemon *daemon, unsigned index);
+
+#endif

@@ -1,0 +1,411 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The demo: a flooded DNS server keeps answering. Started by script/demo, which installs and builds what it needs.
+
+    atk: the network in front of the server                      srv: the server
+   +----------------------------------------------+             +-----------------------------------+
+   |  spillway-flood --- live XDP frames ---+     |             |                                   |
+   |  (one stream a CPU)                    v     |    veth,    |                                   |
+   |                 port0 --- br0 ------ wire0 ==================== nic0   NSD 53, UDP echo 7,     |
+   |                   |                  ^       |   4 queues  |          TCP sink 5001, spillway  |
+   +-------------------|------------------|-------+             +-----------------------------------+
+   +-------------------|-------+     director.bpf.c: the RSS hash and the flow
+   |                 cli0      |     director of the NIC that nic0 stands for
+   |  cli: the innocents       |
+   |  dnsperf, UDP echo, TCP   |
+   +---------------------------+
+
+Everything runs in three network namespaces of its own and ends with them. A janitor process removes them however this one ends.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+LAB = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get("SPILLWAY_BUILD", LAB.parent / "build"))
+FLOOD = BUILD / "lab/spillway-flood"
+INNOCENTS = BUILD / "lab/spillway-innocents"
+SPILLWAY = BUILD / "cli/spillway"
+BPF = BUILD / "lab/director.bpf.o"
+RULES = LAB / "demo.rules"
+
+SERVER4, SERVER6, SERVER_MAC = "198.51.100.53", "2001:db8:53::53", "02:00:00:00:00:53"
+CLIENT4, CLIENT6 = "198.51.100.1", "2001:db8:53::1"
+ROUTER4, ROUTER6, ROUTER_MAC = "198.51.100.254", "2001:db8:53::fe", "02:00:00:00:00:fe"  # the address is in director.bpf.c, too
+ECHO_PORT, SINK_PORT = 7, 5001
+
+DNS4_QPS, DNS6_QPS, DNS_NAMES = 2500, 500, 400
+ECHO_FLOWS, ECHO_PPS = 50, 100
+TCP_MBPS, CONNECTS_PPS = 200, 100
+
+GARBAGE_PPS, TORTURE_PPS = 2_100_000, 1_050_000  # 3 and 1 Mpps, and a little for a generator that is late now and then
+ISOLATED_QUEUE = 1  # and the CPU that generates what arrives there
+LOSS_MAX = 0.001
+
+# The flood as the NIC spreads it: (CPU = receive queue, garbage, DNS). RSS knows no ports; the flow director does.
+SPREAD_RSS = [(0, GARBAGE_PPS // 2, TORTURE_PPS // 2), (1, GARBAGE_PPS // 2, TORTURE_PPS // 2)]
+SPREAD_STEERED = [(0, GARBAGE_PPS, 0), (ISOLATED_QUEUE, 0, TORTURE_PPS)]
+
+
+class Failure(Exception):
+    """Something the story cannot go on without; the text is for the person who started it."""
+
+
+def say(text=""):
+    live("")
+    print(text, flush=True)
+
+
+def live(text):
+    """A line that the next one replaces on a terminal; elsewhere just a line."""
+    if sys.stdout.isatty():
+        print("\r\x1b[K" + text, end="", flush=True)
+    elif text:
+        print(text, flush=True)
+
+
+def run(*command, check=True):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, text=True, errors="replace")
+    if check and done.returncode:
+        raise Failure(f"{' '.join(str(word) for word in command)}: {done.stdout.strip() or done.returncode}")
+    return done.stdout
+
+
+def wait_for(what, condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failure(f"{what}: not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0
+
+
+class Janitor:
+    """A process that waits for this one to end, by whatever means, and then removes what it made."""
+
+    def __init__(self, sides, directory):
+        ours, theirs = os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(ours)
+            self.pipe = theirs  # closes when this process ends; nobody inherits it
+            return
+        os.setsid()
+        os.close(theirs)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        os.read(ours, 1)
+        with contextlib.suppress(Exception):
+            self.sweep(sides, directory)
+        os._exit(0)
+
+    @staticmethod
+    def sweep(sides, directory):
+        for side in sides.values():
+            for pid in run("ip", "netns", "pids", side, check=False).split():
+                with contextlib.suppress(ValueError, ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+        if SPILLWAY.exists() and os.path.exists(f"/run/netns/{sides['srv']}"):  # if spillwayd left pins, nobody else knows them
+            run("nsenter", f"--net=/run/netns/{sides['srv']}", "env", f"SPILLWAY_RUN_DIR={directory}/run", SPILLWAY, "restore", check=False)
+        for side in sides.values():
+            run("ip", "netns", "del", side, check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def finish(self):
+        os.close(self.pipe)
+        os.waitpid(self.pid, 0)
+
+
+class Stage:
+    """The namespaces, the links between them and the server's services."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.sides = {side: f"spillway{os.getpid()}-{side}" for side in ("atk", "cli", "srv")}
+        self.director_map = None
+
+    def command(self, side, *words):
+        # Not `ip netns exec`: it mounts a new /sys, without the BPF file system.
+        return ["nsenter", f"--net=/run/netns/{self.sides[side]}", *[str(word) for word in words]]
+
+    def run(self, side, *words, check=True):
+        return run(*self.command(side, *words), check=check)
+
+    def start(self, side, *words, out):
+        """Start a process whose output goes to a file of that name; return it and the path."""
+        path = self.directory / out
+        environment = dict(os.environ, SPILLWAY_RUN_DIR=str(self.directory / "run"))
+        with open(path, "wb") as file:
+            process = subprocess.Popen(self.command(side, *words), stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                       start_new_session=True, env=environment)
+        return process, path
+
+    def build(self):
+        ip = lambda side, *words: run("ip", "-n", self.sides[side], *words)
+        for name in self.sides.values():
+            run("ip", "netns", "add", name)
+        queues = ("numtxqueues", "4", "numrxqueues", "4")
+        ip("atk", "link", "add", "wire0", *queues, "type", "veth", "peer", "name", "nic0", *queues, "netns", self.sides["srv"])
+        ip("atk", "link", "add", "port0", "type", "veth", "peer", "name", "cli0", "netns", self.sides["cli"])
+        ip("atk", "link", "add", "br0", "type", "bridge")
+        for port in ("wire0", "port0"):
+            ip("atk", "link", "set", port, "master", "br0", "up")
+        ip("atk", "link", "set", "br0", "up")
+        ip("srv", "link", "set", "nic0", "address", SERVER_MAC)
+        for side, device, address4, address6 in (("srv", "nic0", SERVER4, SERVER6), ("cli", "cli0", CLIENT4, CLIENT6)):
+            ip(side, "link", "set", "lo", "up")
+            ip(side, "addr", "add", f"{address4}/24", "dev", device)
+            ip(side, "addr", "add", f"{address6}/64", "dev", device, "nodad")
+            ip(side, "link", "set", device, "up")
+        # Answers to the flood's forged sources leave through the default route, as they would anywhere.
+        for router in (ROUTER4, ROUTER6):
+            ip("srv", "neigh", "add", router, "lladdr", ROUTER_MAC, "nud", "permanent", "dev", "nic0")
+            ip("srv", "route", "add", "default", "via", router, "dev", "nic0")
+        self.run("srv", "sysctl", "-q", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.nic0.rp_filter=0")
+        self.build_director()
+
+    def build_director(self):
+        self.run("atk", "tc", "qdisc", "add", "dev", "wire0", "clsact")
+        for hook, section in (("egress", "tc/director"), ("ingress", "tc/router")):
+            self.run("atk", "tc", "filter", "add", "dev", "wire0", hook, "bpf", "direct-action", "object-file", BPF, "section", section)
+        shown = json.loads(self.run("atk", "tc", "-j", "filter", "show", "dev", "wire0", "egress"))
+        program = next(f["options"]["prog"]["id"] for f in shown if "prog" in f.get("options", {}))
+        self.director_map = json.loads(run("bpftool", "-j", "prog", "show", "id", program))["map_ids"][0]
+
+    def direct(self, first, count, dns_queue=None):
+        """The NIC's tables: hash over `count` queues from `first`; DNS to a queue of its own if one is named."""
+        table = (first, count, 53, 0xffffffff if dns_queue is None else dns_queue)
+        value = [str(byte) for word in table for byte in word.to_bytes(4, sys.byteorder)]
+        run("bpftool", "map", "update", "id", self.director_map, "key", *"0000", "value", *value)
+
+    def serve(self):
+        zone, config = self.directory / "example.zone", self.directory / "nsd.conf"
+        hosts = [f"h{i} A 192.0.2.{i % 250 + 1}\nh{i} AAAA 2001:db8:2::{i + 1:x}\n" for i in range(DNS_NAMES)]
+        zone.write_text("$ORIGIN example.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 900 604800 300\n@ NS ns\n"
+                        f"ns A {SERVER4}\nns AAAA {SERVER6}\n" + "".join(hosts))
+        (self.directory / "queries").write_text("".join(f"h{i}.example A\nh{i}.example AAAA\n" for i in range(DNS_NAMES)))
+        # NSD answers 200 queries a second per client prefix unless told otherwise, which would look like loss.
+        config.write_text(f"server:\n  ip-address: {SERVER4}\n  ip-address: {SERVER6}\n  server-count: 1\n  rrl-ratelimit: 0\n"
+                          f'  username: ""\n  chroot: ""\n  database: ""\n  zonesdir: "{self.directory}"\n  xfrdir: "{self.directory}"\n'
+                          f'  pidfile: "{self.directory}/nsd.pid"\n  zonelistfile: "{self.directory}/zone.list"\n'
+                          f'  xfrdfile: "{self.directory}/xfrd.state"\nremote-control:\n  control-enable: no\n'
+                          f'zone:\n  name: example.\n  zonefile: "{zone}"\n')
+        self.start("srv", "nsd", "-d", "-c", config, out="nsd.log")
+        self.start("srv", INNOCENTS, "echo-server", "--port", ECHO_PORT, out="echo-server")
+        self.start("srv", INNOCENTS, "tcp-sink", "--port", SINK_PORT, out="tcp-sink")
+        ports = {53, ECHO_PORT, SINK_PORT}
+        wait_for("the server's services", lambda: ports <= set(map(int, re.findall(r":(\d+) ", self.run("srv", "ss", "-lntu")))))
+
+    def counters(self):
+        """What the wire took for nic0 and what it refused because a receive ring was full, in packets."""
+        text = self.run("atk", "ethtool", "-S", "wire0")
+        total = lambda name: sum(map(int, re.findall(rf"tx_queue_\d+_{name}: (\d+)", text)))
+        return {"taken": total("xdp_xmit"), "refused": total("xdp_xmit_errors")}
+
+    def host_state(self):
+        """All that spillway may touch on the server and on the machine, as text to be compared byte for byte."""
+        nic = self.sides["srv"]
+        parts = [run("ip", "-n", nic, "-d", "link"), self.run("srv", "bpftool", "net"), self.run("srv", "tc", "qdisc"),
+                 *(self.run("srv", "tc", "filter", "show", "dev", "nic0", hook, check=False) for hook in ("ingress", "egress")),
+                 self.run("srv", "nft", "list", "ruleset"), self.run("srv", "sysctl", "net"),
+                 *(self.run("srv", "ethtool", flag, "nic0", check=False) for flag in ("-k", "-l", "-x", "-n", "-c", "-g")),
+                 run("ip", "netns", "exec", nic, "sh", "-c", "cd /sys/class/net/nic0 && grep -r . queues threaded napi_* gro_*", check=False),
+                 run("findmnt", "-n", "-t", "bpf", "-o", "TARGET", check=False), run("find", "/sys/fs/bpf", check=False),
+                 run("ip", "link"), run("nft", "list", "ruleset"), run("tc", "qdisc")]
+        return "".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
+class Armed:
+    """spillway on nic0, through the commands a person would type."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def call(self, *words):
+        return self.stage.run("srv", "env", f"SPILLWAY_RUN_DIR={self.stage.directory}/run", SPILLWAY, *words)
+
+    def up(self):
+        self.call("up", "nic0", "-f", RULES, "--queue", ISOLATED_QUEUE)
+
+    def down(self):
+        self.call("down", "nic0")
+
+    def status(self):
+        return json.loads(self.call("status", "nic0", "-j"))
+
+
+def verdicts_between(before, after):
+    count = lambda status, name: status["verdicts"].get(name, {}).get("packets", 0)
+    return {name: count(after, name) - count(before, name) for name in after["verdicts"]}
+
+
+class Flood:
+    """spillway-flood, running until it is told to stop."""
+
+    def __init__(self, stage, streams, unpaced=False):
+        words = ["--dev", "wire0", "--dst-mac", SERVER_MAC, "--dst4", SERVER4, "--dst6", SERVER6, "--seconds", 120, "--json"]
+        for cpu, garbage, dns in streams:
+            words += ["--cpu", cpu, "--garbage-pps", garbage, "--dns-pps", dns]
+        before = stage.counters()
+        self.process, self.path = stage.start("atk", FLOOD, *words, *(["--unpaced"] if unpaced else []), out="flood")
+        wait_for("the flood", lambda: self.process.poll() is not None or stage.counters() != before)
+        if self.process.poll() is not None:
+            raise Failure(self.path.read_text().strip())
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Follow:
+    """Complete lines a process has added to its output file since the last look."""
+
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        self.rest = b""
+
+    def lines(self):
+        *lines, self.rest = (self.rest + self.file.read()).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
+
+
+class Dnsperf:
+    """dnsperf at a fixed rate; -v makes it print every answer with its latency, which is where p99 comes from."""
+
+    def __init__(self, stage, server, qps, seconds):
+        self.seconds = seconds
+        self.process, path = stage.start("cli", "dnsperf", "-s", server, "-d", stage.directory / "queries", "-l", seconds, "-Q", qps,
+                                         "-c", 20, "-q", 65000, "-t", 1, "-v", out=f"dnsperf-{server}")
+        self.follow = Follow(path)
+        self.latencies = []
+        self.sent = 0
+
+    def look(self):
+        for line in self.follow.lines():
+            words = line.split()
+            if words[:2] == [">", "NOERROR"]:
+                self.latencies.append(float(words[-1]))
+            elif words[:2] == ["Queries", "sent:"]:
+                self.sent = int(words[2])
+
+    def finish(self):
+        self.process.wait()
+        self.look()
+        if not self.sent:
+            raise Failure("dnsperf gave no result: " + pathlib.Path(self.follow.file.name).read_text()[-300:])
+
+
+class Reporter:
+    """A spillway-innocents client: the last JSON object it printed."""
+
+    def __init__(self, stage, command, *words):
+        self.process, path = stage.start("cli", INNOCENTS, command, *words, out=command)
+        self.follow = Follow(path)
+        self.last = {}
+
+    def look(self):
+        for line in self.follow.lines():
+            if not line.startswith("{"):
+                raise Failure(line)
+            self.last = json.loads(line)
+
+    def finish(self):
+        self.process.wait()
+        self.look()
+        if not self.last.get("total"):
+            raise Failure(f"{self.process.args[3]} gave no result")
+
+
+class Innocents:
+    """The fixed load that every phase carries."""
+
+    def __init__(self, stage, seconds):
+        both, end = ("--dst4", SERVER4, "--dst6", SERVER6), ("--seconds", seconds)
+        self.seconds = seconds
+        self.dns = [Dnsperf(stage, SERVER4, DNS4_QPS, seconds), Dnsperf(stage, SERVER6, DNS6_QPS, seconds)]
+        self.echo = Reporter(stage, "echo-client", *both, *end, "--port", ECHO_PORT, "--flows", ECHO_FLOWS, "--pps", ECHO_PPS)
+        self.transfer = Reporter(stage, "tcp-source", "--dst4", SERVER4, *end, "--port", SINK_PORT, "--mbps", TCP_MBPS)
+        self.connects = Reporter(stage, "tcp-connect-rate", *both, *end, "--port", SINK_PORT, "--pps", CONNECTS_PPS)
+        self.everyone = [*self.dns, self.echo, self.transfer, self.connects]
+
+    def look(self):
+        for client in self.everyone:
+            client.look()
+        return {"dns": sum(len(client.latencies) for client in self.dns), "echo": self.echo.last.get("answered", 0),
+                "mbps": self.transfer.last.get("mbps", 0)}
+
+    def finish(self):
+        for client in self.everyone:
+            client.finish()
+        latencies = [latency for client in self.dns for latency in client.latencies]
+        echo, connects = self.echo.last, self.connects.last
+        return {
+            "echo": {key: echo[key] for key in ("sent", "answered", "rtt_p50_us", "rtt_p99_us", "rtt_max_us")},
+            "dns": {"qps": round(len(latencies) / self.seconds, 1), "sent": sum(client.sent for client in self.dns),
+                    "answered": len(latencies), "p50_ms": round(percentile(latencies, 0.5) * 1e3, 3),
+                    "p99_ms": round(percentile(latencies, 0.99) * 1e3, 3)},
+            "tcp_mbps": self.transfer.last["mbps"],
+            "tcp_connects": {key: connects[key] for key in ("attempted", "connected", "connect_p99_us")},
+        }
+
+
+def loss(account):
+    return 1 - account["answered"] / max(1, account["sent"])
+
+
+def measure(stage, name, seconds, streams=(), unpaced=False, armed=None, quiet=False):
+    """One phase: the flood, if any, runs from before the innocents' first packet to after their last."""
+    flood = Flood(stage, streams, unpaced) if streams else None
+    if flood:
+        time.sleep(0.5)  # let queues, caches and the scheduler meet it before anybody is measured
+    before = armed.status() if armed else None
+    start_counters, start = stage.counters(), time.monotonic()
+    innocents = Innocents(stage, seconds)
+    last, last_counters, last_time = {"dns": 0, "echo": 0, "mbps": 0}, start_counters, start
+    for second in range(1, seconds + 1):
+        time.sleep(max(0, start + second - time.monotonic()))
+        seen, counters, now = innocents.look(), stage.counters(), time.monotonic()
+        rate = lambda new, old, key: (new[key] - old[key]) / (now - last_time)
+        if not quiet:
+            live(f"  {name:9} {second:3} s   flood {rate(counters, last_counters, 'taken') / 1e6:5.2f} Mpps   "
+                 f"DNS {rate(seen, last, 'dns'):5.0f}/s   echo {rate(seen, last, 'echo'):5.0f}/s   TCP {seen['mbps']:4.0f} Mbit/s")
+        last, last_counters, last_time = seen, counters, now
+    end = time.monotonic()
+    result = innocents.finish()
+    after = armed.status() if armed else None
+    if flood:
+        flood.stop()
+    mpps = lambda key: round((last_counters[key] - start_counters[key]) / (end - start) / 1e6, 3)
+    result = {"name": name, "offered_mpps": mpps("taken"), "ring_full_mpps": mpps("refused"), **result,
+              "verdicts": {}, "diverted": 0, "reinjected": 0, "reinject_failed": 0}
+    if armed:
+        result["verdicts"] = verdicts_between(before, after)
+        for key in ("diverted", "reinjected", "reinject_failed"):
+            result[key] = after[key] - before[key]
+    return result
+
+
+def summary(phase, quiet=None):
+    echo, dns = phase["echo"], phase["dns"]
+    lost = lambda account: f"{100 * loss(account):.3f} % lost"
+    text = (f"  => DNS {dns['qps']:.0f} answers/s, {lost(dns)}, p99 {dns['p99_ms']:.2f} ms; echo {lost(echo)}, "
+            f"p99 {echo['rtt_p99_us']} us; TCP {phase['tcp_mbps']:.0f} Mbit/s")
+    return text
+
+
+if __name__ == "__main__":
+    pass

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * classify.h - match.h for user space: the worker's and the offline tools' way to ask an image about a frame.
+ */
+#ifndef SPILLWAY_CLASSIFY_CLASSIFY_H
+#define SPILLWAY_CLASSIFY_CLASSIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "act/verdict.h"
+#include "classify/parse.h"
+
+/* Counted by one thread, read by others: each value is read whole, their sum may be a packet behind. */
+struct tally {
+	struct hits verdicts[VERDICT_COUNT];
+	struct hits rules[IMAGE_COUNTERS_MAX]; /* by image_rule.counter */
+};
+
+/*
+ * What the rules say of the frame, deep questions included. *ret_pkt gets the headers. `counting`: count rule hits from the first
+ * rule on (nobody has seen the packet before), or only what the XDP tier left open.
+ */
+void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally, struct pkt *ret_pkt,
+	      struct match *ret_match);
+
+static inline void tally_verdict(struct tally *tally, enum verdict verdict, uint32_t bytes)
+{
+	tally->verdicts[verdict].packets++;
+	tally->verdicts[verdict].bytes += bytes;
+}
+
+#endif

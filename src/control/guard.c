@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guard.c - the life of one armed interface.
+ *
+ * Theory of operation. guard_open() makes everything ready in the order a packet would miss it: program and maps, ports on the
+ * queues that diverted flows arrive on, reinjection, the worker, the image; the program is attached last, so its first packet finds
+ * all of it. guard_close() goes back in the reverse order: first no packet is diverted any more, then the rings run dry, then the
+ * program is detached, and only then do sockets and threads end. A guard is a null object until it is whole; guard_close() takes
+ * any half of it, so every failure is one call.
+ *
+ * What holds when the process dies: the program is pinned, so rules that drop in the XDP tier go on dropping; its sockets close,
+ * so the entries of `ports` empty and diverted packets go to the kernel. What holds when the worker hangs: the heartbeat ages past
+ * BEAT_PATIENCE_NS and diverted packets go to the kernel. Both fail open for the innocent.
+ */
+#include "control/guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/guard_inside.h"
+#include "control/journal.h"
+
+#define BEAT_PATIENCE_NS 1000000000u
+#define OVERLOAD_MARGIN 256 /* descriptors left free: frames redirected but not counted as done yet, four NAPI turns */
+#define DRAIN_MS 200
+#define FRAME_SIZE_SMALL 2048u
+#define FRAME_SIZE_LARGE 4096u
+#define FRAME_HEADROOM 256u /* XDP_PACKET_HEADROOM, kept in front of each zero-copy frame */
+#define ETHERNET_AND_TAGS 22u
+
+static int say(int error, char *ret_message, size_t size, const char *what)
+{
+	snprintf(ret_message, size, "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static void *worker_main(void *argument)
+{
+	struct guard *guard = argument;
+	uint64_t one = 1;
+
+	guard->worker_result = path_run(&guard->path);
+	if (!atomic_load(&guard->path.stop)) {
+		ssize_t written = write(guard->event, &one, sizeof(one)); /* the worker ended by itself: tell the control loop */
+
+		(void)written; /* an eventfd takes eight bytes; if not, the next tick sees the dead heartbeat */
+	}
+	return NULL;
+}
+
+static int worker_start(struct guard *guard)
+{
+	sigset_t all, before;
+	char name[16];
+	int r;
+
+	atomic_store(&guard->path.stop, false);
+	/* Signals are the control loop's business. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&guard->worker, NULL, worker_main, guard);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return r;
+	guard->worker_running = true;
+	snprintf(name, sizeof(name), "spw-%.11s", guard->facts.ifname);
+	pthread_setname_np(guard->worker, name);
+	return 0;
+}
+
+static void worker_stop(struct guard *guard)
+{
+	if (!guard->worker_running)
+		return;
+	atomic_store(&guard->path.stop, true);
+	pthread_join(guard->worker, NULL);
+	guard->worker_running = false;
+}
+
+static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size_t size)
+{
+	struct port_config config = {
+		.ifname = guard->facts.ifname,
+		.queue = queue,
+		.ring_size = guard->plan.ring_size,
+		.frame_size = guard->facts.mtu + ETHERNET_AND_TAGS + FRAME_HEADROOM <= FRAME_SIZE_SMALL ? FRAME_SIZE_SMALL
+													: FRAME_SIZE_LARGE,
+		.copy_only = guard->plan.copy_only || guard->config.mode == GUARD_MODE_GENERIC,
+	};
+	struct port *port;
+	int r = port_open(&config, &port);
+
+	if (r) {
+		snprintf(ret_message, size, "%s: cannot open queue %u: %s%s", guard->facts.ifname, queue, strerror(-r),
+			 r == -EBUSY ? "; another AF_XDP program has it (see `ss -f xdp`), or name another with --queue N" : "");
+		return r;
+	}
+	guard->path.ports[guard->path.n_ports++] = port;
+	r = xdp_set_port(guard->xdp, queue, port_fd(port));
+	if (r)
+		return say(r, ret_message, size, "cannot hand the socket to the XDP program");
+	__atomic_store_n(&xdp_cells(guard->xdp)->queues[queue].limit, config.ring_size - OVERLOAD_MARGIN, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Ports, reinjection and worker: what it takes before a rule may divert. Once. */
+static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
+{
+	int r;
+
+	if (guard->worker_running)
+		return 0;
+	r = reinject_open(guard->facts.ifname, &guard->path.reinject, ret_message, size);
+	for (uint32_t i = 0; !r && i < guard->plan.n_queues; i++)
+		r = port_add(guard, guard->plan.first_queue + i, ret_message, size);
+	if (r)
+		return r;
+	r = worker_start(guard);
+	return r ? say(r, ret_message, size, "cannot start the worker thread") : 0;
+}
+
+static void user_tier_close(struct guard *guard)
+{
+	worker_stop(guard);
+	for (uint32_t i = 0; i < guard->path.n_ports; i++)
+		guard->path.ports[i] = port_close(guard->path.ports[i]);
+	guard->path.n_ports = 0;
+	guard->path.reinject = reinject_close(guard->path.reinject);
+}
+
+/* No frame is diverted from here on; those on their way are worked off. */
+static void user_tier_drain(struct guard *guard)
+{
+	struct cells *cells = xdp_cells(guard->xdp);
+
+	for (uint32_t i = 0; i < guard->path.n_ports; i++)
+		__atomic_store_n(&cells->queues[port_queue(guard->path.ports[i])].limit, 0, __ATOMIC_RELEASE);
+	for (int waited_ms = 0; guard->worker_running && waited_ms < DRAIN_MS; waited_ms++) {
+		int64_t waiting = 0;
+
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		for (uint32_t i = 0; i < guard->path.n_ports; i++) {
+			struct queue_cell *cell = &cells->queues[port_queue(guard->path.ports[i])];
+
+			waiting += (int64_t)(__atomic_load_n(&cell->sent, __ATOMIC_RELAXED) - __atomic_load_n(&cell->done, __ATOMIC_RELAXED));
+		}
+		if (waiting <= 0 && waited_ms > 2)
+			return;
+	}
+}
+
+/* Make `rules` the running rules: build aside, open the user tier if they need it, publish, let the old image go. */
+static int rules_publish(struct guard *guard, const struct rules *rules, char *ret_message, size_t size)
+{
+	struct rules_error error = { 0 };
+	const struct image *published = NULL;
+	struct rows *rows = NULL;
+	struct image *image = malloc(sizeof(*image));
+	int r = image ? rows_build(rules, guard->rows, &rows) : -ENOMEM;
+
+	if (r) {
+		say(r, ret_message, size, "cannot build the rules");
+	} else if ((r = image_build(rules, guard->generation + 1, rows->counters, image, &error)) || (r = image_check(image))) {
+		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, *error.message ? error.message : "bad image");
+	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
+		for (size_t i = 0; i < rows->n; i++) {
+			if (rows->rows[i].fresh) {
+				xdp_rule_hits_clear(guard->xdp, rows->counters[i]);
+				memset(&guard->path.tally.rules[rows->counters[i]], 0, sizeof(struct hits));
+			}
+		}
+		r = xdp_publish(guard->xdp, image, &published);
+		if (r)
+			say(r, ret_message, size, "cannot publish the rules");
+	}
+	free(image);
+	if (r) {
+		rows_free(rows);
+		return r;
+	}
+	guard->generation++;
+	guard->has_divert = published->has_divert;
+	rows_free(guard->rows);
+	guard->rows = rows;
+	if (path_set_image(&guard->path, published, guard->worker_running) == 0)
+		xdp_forget_older(guard->xdp);
+	return 0;
+}
+
+static int attach(struct guard *guard, char *ret_message, size_t size)
+{
+	char path[sizeof(guard->pins.path) + sizeof("/link")];
+	int r;
+
+	r = bpffs_dir_get(guard->journal, guard->facts.ifname, &guard->pins);
+	if (r)
+		return say(r, ret_message, size, r == -EEXIST ? "pins of an earlier run are left; remove them with `spillway restore`"
+							      : "cannot use " BPFFS_PATH "; mount it with `mount -t bpf bpf " BPFFS_PATH "`");
+	snprintf(path, sizeof(path), "%s/link", guard->pins.path);
+	r = journal_add(guard->journal,
+			json_pack("{ss ss si ss}", "op", "xdp-link", "ifname", guard->facts.ifname, "ifindex", (int)guard->facts.ifindex,
+				  "path", path),
+			&guard->link_entry);
+	if (r)
+		return say(r, ret_message, size, "cannot write the journal");
+	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason, sizeof(guard->mode_reason));
+	if (r)
+		snprintf(ret_message, size, "%s", guard->mode_reason);
+	return r;
+}
+
+static int facts_check(const struct guard_config *config, struct link_facts *ret_facts, char *ret_message, size_t size)
+{
+	int r = link_query(config->ifname, ret_facts);
+
+	if (r == -ENODEV)
+		snprintf(ret_message, size, "no interface \"%s\" here; see `ip link`", config->ifname);
+	else if (r)
+		say(r, ret_message, size, config->ifname);
+	else if (!ret_facts->ethernet)
+		snprintf(ret_message, size, "%s carries no Ethernet frames; arm the Ethernet interface below it", config->ifname), r = -EOPNOTSUPP;
+	else if (!ret_facts->up)
+		snprintf(ret_message, size, "%s is down; bring it up with `ip link set dev %s up`", config->ifname, config->ifname),
+			r = -ENETDOWN;
+	else if (ret_facts->mtu + ETHERNET_AND_TAGS + FRAME_HEADROOM > FRAME_SIZE_LARGE)
+		snprintf(ret_message, size, "%s: MTU %u is too large for XDP in one buffer (at most %u); lower it with `ip link set dev %s mtu 1500`",
+			 config->ifname, ret_facts->mtu, FRAME_SIZE_LARGE - ETHERNET_AND_TAGS - FRAME_HEADROOM, config->ifname),
+			r = -EMSGSIZE;
+	return r;
+}
+
+int guard_open(const struct guard_config *config, const struct rules *rules, struct journal *journal, struct guard **ret_guard,
+	       char *ret_message, size_t size)
+{
+	struct guard *guard;
+	struct link_facts facts;
+	int r;
+
+	*ret_message = '\0';
+	r = facts_check(config, &facts, ret_message, size);
+	if (r)
+		return r;
+	guard = calloc(1, sizeof(*guard));
+	if (!guard)
+		return say(-ENOMEM, ret_message, size, "cannot arm");
+	guard->config = *config;
+	guard->facts = facts;
+	guard->journal = journal;
+	guard->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	clock_gettime(CLOCK_MONOTONIC, &guard->armed_at);
+
+	r = steer_plan_build(&facts, config->queue, &guard->plan, ret_message, size);
+	if (!r)
+		r = xdp_load(&guard->xdp, ret_message, size);
+	if (!r) {
+		guard->path.cells = xdp_cells(guard->xdp);
+		guard->path.cells->patience_ns = BEAT_PATIENCE_NS;
+		r = rules_publish(guard, rules, ret_message, size);
+	}
+	if (!r)
+		r = attach(guard, ret_message, size);
+	if (r) {
+		guard_close(guard);
+		return r;
+	}
+	*ret_guard = guard;
+	return 0;
+}
+
+int guard_apply(struct guard *guard, const struct rules *rules, char *ret_message, size_t size)
+{
+	*ret_message = '\0';
+	return rules_publish(guard, rules, ret_message, size);
+}
+
+struct guard *guard_close(struct guard *guard)
+{
+	if (!guard)
+		return NULL;
+	if (guard->xdp) {
+		user_tier_drain(guard);
+		xdp_detach(guard->xdp);
+	}
+	if (guard->link_entry)
+		journal_done(guard->journal, guard->link_entry);
+	bpffs_dir_put(guard->journal, &guard->pins);
+	user_tier_close(guard);
+	xdp_free(guard->xdp);
+	rows_free(guard->rows);
+	if (guard->event >= 0)
+		close(guard->event);
+	free(guard);
+	return NULL;
+}
+
+const char *guard_ifname(const struct guard *guard)
+{
+	return guard->facts.ifname;
+}
+
+int guard_fd(const struct guard *guard)
+{
+	return guard->event;
+}
+
+void guard_tick(struct guard *guard)
+{
+	if (guard->path.reinject)
+		reinject_follow_address(guard->path.reinject);
+}

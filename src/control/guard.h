@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guard.h - one armed interface: XDP program and maps, published image, ports, worker thread, reinjection.
+ *
+ * Opening arms (everything is ready before XDP is attached, last), applying swaps the image in one map update, closing undoes in
+ * reverse order. All calls come from the daemon's one control thread; the packet path runs in the guard's own worker.
+ * Every call that can fail leaves a one-line message that names what failed and what mends it.
+ */
+#ifndef SPILLWAY_CONTROL_GUARD_H
+#define SPILLWAY_CONTROL_GUARD_H
+
+#include <jansson.h>
+#include <net/if.h>
+#include <stddef.h>
+
+#include "rules/rules.h"
+
+struct guard;
+struct journal;
+
+enum guard_mode { GUARD_MODE_AUTO, GUARD_MODE_NATIVE, GUARD_MODE_GENERIC };
+
+struct guard_config {
+	char ifname[IF_NAMESIZE];
+	int queue; /* the one queue to open a port on, or -1: all of them (no NIC steering to bring the flows to one) */
+	enum guard_mode mode;
+};
+
+/*
+ * Arm an interface of the caller's network namespace. Host changes go to the journal before they are made. On failure nothing is
+ * left changed and *ret_message says why: -ENODEV no such interface, -ENETDOWN it is down, -EBUSY a foreign XDP program is there,
+ * -EPERM, -EOPNOTSUPP kernel or driver too old, -EINVAL queue out of range, -E2BIG rules too large.
+ */
+int guard_open(const struct guard_config *config, const struct rules *rules, struct journal *journal, struct guard **ret_guard,
+	       char *ret_message, size_t size);
+/* Replace the rules. Atomic: on failure the old ones run on. Counters of rules whose text did not change go on. */
+int guard_apply(struct guard *guard, const struct rules *rules, char *ret_message, size_t size);
+/* Disarm: stop diverting, drain, stop the worker, detach. NULL is fine; returns NULL. */
+struct guard *guard_close(struct guard *guard);
+
+json_t *guard_status(struct guard *guard); /* new reference; fields as in spillway(8), STATUS JSON */
+json_t *guard_rules(struct guard *guard);  /* new reference; [{"line","name","text","tier","reason","packets","bytes"}] */
+const char *guard_ifname(const struct guard *guard);
+/* Readable when the worker ended by itself; -1: never. */
+int guard_fd(const struct guard *guard);
+/* Once a second: follow the world (MAC address of the interface, vanished link). */
+void guard_tick(struct guard *guard);
+
+#endif

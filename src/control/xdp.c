@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "control/xdp.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "spillway.skel.h"
+
+/* One published image: the map the program reads and our mapping of it. */
+struct published {
+	struct published *older; /* not forgotten yet */
+	int map;
+	struct image *image;
+};
+
+struct xdp {
+	struct spillway_bpf *bpf;
+	struct cells *cells;
+	struct published *newest;
+	struct bpf_link *link;
+	int n_cpus;
+};
+
+static size_t page_align(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) / page * page;
+}
+
+static int refuse(int error, char *ret_message, size_t size, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret_message, size, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+/* libbpf talks on stderr; what we have to say of a failure is in our own message. */
+static int libbpf_silent(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (level != LIBBPF_WARN || !getenv("SPILLWAY_DEBUG"))
+		return 0;
+	return vfprintf(stderr, format, arguments);
+}
+
+/* Free this image and all that are older. NULL is fine; returns NULL. */
+static struct published *published_free(struct published *published)
+{
+	while (published) {
+		struct published *older = published->older;
+
+		if (published->image)
+			munmap(published->image, page_align(sizeof(struct image)));
+		if (published->map >= 0)
+			close(published->map);
+		free(published);
+		published = older;
+	}
+	return NULL;
+}
+
+int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
+{
+	struct xdp *xdp;
+	int r;
+
+	libbpf_set_print(libbpf_silent);
+	xdp = calloc(1, sizeof(*xdp));
+	if (!xdp)
+		return refuse(-ENOMEM, ret_message, size, "out of memory");
+	xdp->n_cpus = libbpf_num_possible_cpus();
+	xdp->bpf = spillway_bpf__open_and_load();
+	if (!xdp->bpf) {
+		r = -errno;
+		xdp_free(xdp);
+		if (r == -EPERM)
+			return refuse(r, ret_message, size, "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
+		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL) != 1)
+			return refuse(-EOPNOTSUPP, ret_message, size, "this kernel is too old: Linux 5.17 or later is needed (bpf_loop)");
+		return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log", strerror(-r));
+	}
+	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(xdp->bpf->maps.cells),
+			  0);
+	if (xdp->cells == MAP_FAILED) {
+		r = -errno;
+		xdp->cells = NULL;
+		xdp_free(xdp);
+		return refuse(r, ret_message, size, "cannot map the memory shared with the XDP program: %s", strerror(-r));
+	}
+	*ret_xdp = xdp;
+	return 0;
+}
+
+struct xdp *xdp_free(struct xdp *xdp)
+{
+	if (!xdp)
+		return NULL;
+	if (xdp->link)
+		bpf_link__destroy(xdp->link);
+	if (xdp->cells)
+		munmap(xdp->cells, page_align(sizeof(struct cells)));
+	published_free(xdp->newest);
+	spillway_bpf__destroy(xdp->bpf);
+	free(xdp);
+	return NULL;
+}
+
+struct cells *xdp_cells(struct xdp *xdp)
+{
+	return xdp->cells;
+}
+
+int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd)
+{
+	uint32_t value = (uint32_t)socket_fd;
+
+	return bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.ports), &queue, &value, BPF_ANY) ? -errno : 0;
+}
+
+static int published_map(struct published *published)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+
+	published->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(uint32_t), sizeof(struct image), 1, &options);
+	if (published->map < 0)
+		return -errno;
+	published->image = mmap(NULL, page_align(sizeof(struct image)), PROT_READ | PROT_WRITE, MAP_SHARED, published->map, 0);
+	if (published->image == MAP_FAILED) {
+		published->image = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published)
+{
+	struct published *next = calloc(1, sizeof(*next));
+	uint32_t zero = 0;
+	int r;
+
+	if (!next)
+		return -ENOMEM;
+	r = published_map(next);
+	if (!r) {
+		memcpy(next->image, image, sizeof(*image));
+		if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.images), &zero, &next->map, BPF_ANY))
+			r = -errno;
+	}
+	if (r) {
+		published_free(next);
+		return r;
+	}
+	next->older = xdp->newest;
+	xdp->newest = next;
+	*ret_published = next->image;
+	return 0;
+}
+
+void xdp_forget_older(struct xdp *xdp)
+{
+	if (xdp->newest)
+		xdp->newest->older = published_free(xdp->newest->older);
+}
+
+static int program_name(uint32_t id, char name[BPF_OBJ_NAME_LEN])
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+	int r;
+
+	name[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	r = bpf_obj_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	if (!r)
+		memcpy(name, info.name, BPF_OBJ_NAME_LEN);
+	return r;
+}
+
+/* One attachment point, one owner: ours from an earlier life, or somebody else's, both stay untouched. */
+static int refuse_foreign(const struct link_facts *facts, char *ret_message, size_t size)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	char name[BPF_OBJ_NAME_LEN];
+	uint32_t id;
+
+	if (bpf_xdp_query((int)facts->ifindex, 0, &query) || !query.attach_mode)
+		return 0;
+	id = query.prog_id ? query.prog_id : query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id;
+	program_name(id, name);
+	if (!strcmp(name, XDP_PROGRAM_NAME))
+		return refuse(-EBUSY, ret_message, size, "%s still has our XDP program (id %u) from an earlier run; remove it with `spillway restore`",
+			      facts->ifname, id);
+	return refuse(-EBUSY, ret_message, size, "%s has an XDP program of somebody else (%s, id %u); remove it with `ip link set dev %s xdp off`",
+		      facts->ifname, *name ? name : "no name", id, facts->ifname);
+}
+
+static int link_create(struct xdp *xdp, unsigned ifindex, uint32_t flags, int *ret_fd)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
+	int fd = bpf_link_create(bpf_program__fd(xdp->bpf->progs.spillway_xdp), (int)ifindex, BPF_XDP, &options);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int refuse_attach(int error, const struct link_facts *facts, bool native, char *ret_message, size_t size)
+{
+	const char *how = native ? "native" : "generic";
+
+	if (error == -EOPNOTSUPP)
+		return refuse(error, ret_message, size, "%s: driver %s has no native XDP; use --mode generic (about 5x slower)", facts->ifname,
+			      *facts->driver ? facts->driver : "of this interface");
+	if (error == -ERANGE || (error == -EINVAL && facts->mtu > 1500))
+		return refuse(error, ret_message, size, "%s: MTU %u is too large for %s XDP; lower it with `ip link set dev %s mtu 1500`, on both ends of a veth",
+			      facts->ifname, facts->mtu, how, facts->ifname);
+	return refuse(error, ret_message, size, "%s: cannot attach XDP in %s mode: %s", facts->ifname, how, strerror(-error));
+}
+
+int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode mode, const char *path, bool *ret_native,
+	       char *ret_reason, size_t size)
+{
+	bool native = mode != GUARD_MODE_GENERIC;
+	struct bpf_link *link;
+	int fd = -1, r;
+
+	r = refuse_foreign(facts, ret_reason, size);
+	if (r)
+		return r;
+	r = link_create(xdp, facts->ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE, &fd);
+	if (r == -EOPNOTSUPP && mode == GUARD_MODE_AUTO) {
+		native = false;
+		r = link_create(xdp, facts->ifindex, XDP_FLAGS_SKB_MODE, &fd);
+	}
+	if (r)
+		return refuse_attach(r, facts, native, ret_reason, size);
+	/* Pinned through the plain call: the skeleton's own link would be released with the process. */
+	if (bpf_obj_pin(fd, path)) {
+		r = -errno;
+		close(fd);
+		return refuse(r, ret_reason, size, "cannot pin the XDP program at %s: %s", path, strerror(-r));
+	}
+	link = bpf_link__open(path);
+	close(fd);
+	if (!link) {
+		r = -errno;
+		unlink(path);
+		return refuse(r, ret_reason, size, "cannot open the pin %s: %s", path, strerror(-r));
+	}
+	xdp->link = link;
+	*ret_native = native;
+	if (native)
+		snprintf(ret_reason, size, "driver %s runs XDP itself", *facts->driver ? facts->driver : "of this interface");
+	else if (mode == GUARD_MODE_GENERIC)
+		snprintf(ret_reason, size, "asked for with --mode generic, about 5x slower than native");
+	else
+		snprintf(ret_reason, size, "driver %s has no native XDP, about 5x slower", *facts->driver ? facts->driver : "of this interface");
+	return 0;
+}
+
+void xdp_detach(struct xdp *xdp)
+{
+	if (!xdp->link)
+		return;
+	bpf_link__detach(xdp->link);
+	bpf_link__unpin(xdp->link);
+	bpf_link__destroy(xdp->link);
+	xdp->link = NULL;
+}
+
+bool xdp_attached(const struct xdp *xdp)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return xdp->link && !bpf_obj_get_info_by_fd(bpf_link__fd(xdp->link), &info, &size) && info.xdp.ifindex;
+}
+
+static void per_cpu_sum(const struct xdp *xdp, const struct bpf_map *map, uint32_t index, struct hits *ret_hits)
+{
+	struct hits per_cpu[xdp->n_cpus];
+
+	memset(ret_hits, 0, sizeof(*ret_hits));
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &index, per_cpu))
+		return;
+	for (int cpu = 0; cpu < xdp->n_cpus; cpu++) {
+		ret_hits->packets += per_cpu[cpu].packets;
+		ret_hits->bytes += per_cpu[cpu].bytes;
+	}
+}
+
+void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT])
+{
+	for (uint32_t i = 0; i < VERDICT_COUNT; i++)
+		per_cpu_sum(xdp, xdp->bpf->maps.verdicts, i, &ret_hits[i]);
+}
+
+void xdp_rule_hits(const struct xdp *xdp, uint32_t counter, struct hits *ret_hits)
+{
+	per_cpu_sum(xdp, xdp->bpf->maps.rule_hits, counter, ret_hits);
+}
+
+void xdp_rule_hits_clear(struct xdp *xdp, uint32_t counter)
+{
+	struct hits zero[xdp->n_cpus];
+
+	memset(zero, 0, sizeof(zero));
+	bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.rule_hits), &counter, zero, BPF_ANY);
+}

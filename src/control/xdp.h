@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xdp.h - the XDP tier of one interface from user space: the loaded program, its maps, the published image, the attachment.
+ */
+#ifndef SPILLWAY_CONTROL_XDP_H
+#define SPILLWAY_CONTROL_XDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "act/verdict.h"
+#include "classify/image.h"
+#include "control/guard.h"
+#include "host/link.h"
+#include "port/cell.h"
+
+struct xdp;
+
+#define XDP_PROGRAM_NAME "spillway_xdp" /* how we know our own program again */
+
+/* Load program and maps, attached to nothing. 0 or negative errno with a message. */
+int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size);
+struct xdp *xdp_free(struct xdp *xdp); /* NULL is fine; detaches nothing that is pinned */
+
+struct cells *xdp_cells(struct xdp *xdp); /* shared with the program for the life of *xdp */
+int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
+
+/* Publish a copy of *image: packets see the old one or the new one. *ret_published is what the worker is to read. */
+int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published);
+/* The images published before may be unmapped: nobody in user space reads them any more. */
+void xdp_forget_older(struct xdp *xdp);
+
+/*
+ * Attach, refusing if any program is there. `mode` AUTO tries the driver, and generic only if the driver has no XDP. The link is
+ * pinned at `path`: it holds when this process dies. *ret_native says what was got, *ret_reason why, in words.
+ */
+int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode mode, const char *path, bool *ret_native,
+	       char *ret_reason, size_t size);
+void xdp_detach(struct xdp *xdp);
+bool xdp_attached(const struct xdp *xdp); /* still: the interface may be gone, or somebody detached it */
+
+/* Sums over all CPUs. */
+void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT]);
+void xdp_rule_hits(const struct xdp *xdp, uint32_t counter, struct hits *ret_hits);
+void xdp_rule_hits_clear(struct xdp *xdp, uint32_t counter);
+
+#endif

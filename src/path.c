@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * path.c - the whole user tier: receive a batch, classify each frame, act on each, give the buffers back.
+ *
+ * The frames here are those the XDP program (bpf/spillway.bpf.c) diverted: a divert rule matched and no rule that the XDP tier can
+ * decide said drop or allow. Each ends here under one name (act/verdict.h): dropped, reinjected, or lost and counted. Nothing below
+ * path_turn() allocates, logs or blocks; the only system calls are the ring wake-ups (port.c) and the reinjecting write
+ * (reinject.c). The loop proves that it is alive by the heartbeat: when it stops, the XDP program stops diverting.
+ */
+#include "path.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include "reinject/checksum.h"
+
+#define WAIT_MS 100 /* an idle worker's beat; the XDP program waits ten times as long (guard.c) */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Tell the XDP program that we are alive. The coarse clock is the one it compares with (bpf_ktime_get_coarse_ns). */
+static void path_beat(struct path *path)
+{
+	__atomic_store_n(&path->cells->beat_ns, clock_ns(CLOCK_MONOTONIC_COARSE), __ATOMIC_RELAXED);
+}
+
+/* One diverted frame's verdict, counted. 1: valid, to be reinjected. */
+static int path_judge(struct path *path, const struct image *image, const struct frame *frame)
+{
+	struct match match;
+	struct pkt pkt;
+
+	classify(image, frame->data, frame->len, false, &path->tally, &pkt, &match);
+	if (match.action == ACTION_DROP) {
+		tally_verdict(&path->tally, match.condition ? VERDICT_USER_CONDITION_DROP : VERDICT_USER_DROP, frame->len);
+		return 0;
+	}
+	checksum_complete(frame->data, &pkt);
+	return 1;
+}
+
+/* Put the valid frames back into the kernel, in the order of their arrival. */
+static void path_reinject(struct path *path, const struct frame *valid, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		enum verdict verdict = reinject_send(path->reinject, valid[i].data, valid[i].len) ? VERDICT_REINJECT_FAILED
+												  : VERDICT_USER_PASS;
+
+		tally_verdict(&path->tally, verdict, valid[i].len);
+	}
+}
+
+/* One batch from one port. Returns the number of frames. */
+static uint32_t path_turn(struct path *path, struct port *port)
+{
+	struct frame frames[PATH_BATCH], valid[PATH_BATCH];
+	const struct image *image = atomic_load_explicit(&path->image, memory_order_acquire);
+	uint32_t n, n_valid = 0;
+
+	n = port_recv(port, frames, PATH_BATCH);
+	for (uint32_t i = 0; i < n; i++) {
+		if (path_judge(path, image, &frames[i]))
+			valid[n_valid++] = frames[i];
+	}
+	path_reinject(path, valid, n_valid);
+	port_release(port, frames, n);
+	return n;
+}
+
+/* Tell the XDP program how far we are, so that it knows how much is waiting. */
+static void path_settle(struct path *path, struct port *port, uint32_t n)
+{
+	struct queue_cell *cell = &path->cells->queues[port_queue(port)];
+
+	if (n)
+		__atomic_store_n(&cell->done, cell->done + n, __ATOMIC_RELAXED);
+	else
+		/* The ring is empty: frames the kernel dropped on the way to it are not waiting either. */
+		__atomic_store_n(&cell->done, __atomic_load_n(&cell->sent, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+static int path_wait(struct path *path)
+{
+	struct pollfd fds[PATH_PORTS_MAX];
+
+	for (uint32_t i = 0; i < path->n_ports; i++)
+		fds[i] = (struct pollfd){ .fd = port_fd(path->ports[i]), .events = POLLIN };
+	if (poll(fds, path->n_ports, WAIT_MS) < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (uint32_t i = 0; i < path->n_ports; i++) {
+		if (fds[i].revents & (POLLERR | POLLNVAL))
+			return -ENETDOWN; /* the interface or the queue is gone */
+	}
+	return 0;
+}
+
+int path_run(struct path *path)
+{
+	int r = 0;
+
+	while (!r && !atomic_load_explicit(&path->stop, memory_order_relaxed)) {
+		uint32_t taken = 0;
+
+		path_beat(path);
+		for (uint32_t i = 0; i < path->n_ports; i++) {
+			uint32_t n = path_turn(path, path->ports[i]);
+
+			path_settle(path, path->ports[i], n);
+			taken += n;
+		}
+		atomic_fetch_add_explicit(&path->turns, 1, memory_order_release);
+		if (!taken)
+			r = path_wait(path);
+	}
+	return r;
+}
+
+int path_set_image(struct path *path, const struct image *image, bool running)
+{
+	unsigned long turn;
+
+	atomic_store_explicit(&path->image, image, memory_order_release);
+	turn = atomic_load_explicit(&path->turns, memory_order_acquire);
+	/* Two turns on, the turn that may have loaded the old image is over. */
+	for (int waited_ms = 0; waited_ms < 1000; waited_ms++) {
+		if (!running || atomic_load_explicit(&path->turns, memory_order_acquire) >= turn + 2)
+			return 0;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return -ETIMEDOUT;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * path.h - the user tier: what happens to a diverted frame, from the ring to its end. Read path.c first.
+ */
+#ifndef SPILLWAY_PATH_H
+#define SPILLWAY_PATH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "classify/classify.h"
+#include "port/cell.h"
+#include "port/port.h"
+#include "reinject/reinject.h"
+
+#define PATH_PORTS_MAX CELL_QUEUES_MAX
+#define PATH_BATCH 64 /* frames a turn takes from one port */
+
+struct path {
+	struct port *ports[PATH_PORTS_MAX];
+	uint32_t n_ports;
+	struct cells *cells; /* shared with the XDP program: heartbeat, backlog */
+	struct reinject *reinject;
+	_Atomic(const struct image *) image; /* swapped by the control thread, see path_set_image() */
+	atomic_bool stop;
+	atomic_ulong turns; /* of the loop: each is a moment at which the worker holds no image */
+	struct tally tally; /* written by the worker only */
+};
+
+/* The worker: runs until path->stop. Returns 0, or negative errno if the ports cannot be waited for any more. */
+int path_run(struct path *path);
+
+/*
+ * Let the worker use another image. 0 once it no longer reads the old one, or does not run; -ETIMEDOUT if it hangs: then it may
+ * read the old one when it wakes up, which must stay.
+ */
+int path_set_image(struct path *path, const struct image *image, bool running);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rules.h - the rule language: text to statements (parse.c), statements to text (print.c), statements to an image (build.c).
+ *
+ * Nothing here touches the kernel or logs. Errors carry the place in the text; rules_error_print() shows them as
+ * `file:line:col: message`, the line, and a caret. The grammar is spillway-rules(5).
+ */
+#ifndef SPILLWAY_RULES_H
+#define SPILLWAY_RULES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "classify/image.h"
+
+struct rules; /* a parsed rule set; opaque, see parse.c */
+
+struct rules_error {
+	unsigned line, col, width; /* from 1; col and width count bytes; line 0: the text as a whole */
+	char file[256];
+	char text[512];    /* the offending line, tabs kept, cut at 511 bytes */
+	unsigned text_col; /* bytes of the line cut off in front of `text`, so that a long line shows the place */
+	char message[512]; /* says what is wrong and, where there is one, the fix */
+};
+
+enum rule_tier { TIER_NIC, TIER_XDP, TIER_USER };
+
+/* One statement that became a rule, in the order rules are tried. Strings live as long as the rule set. */
+struct rule_info {
+	unsigned line;
+	enum rule_action action;
+	enum rule_tier tier;   /* the lowest tier that runs it exactly */
+	const char *reason;    /* why that tier, one line */
+	const char *name;      /* from `name`, or NULL */
+	const char *text;      /* canonical text of the statement, loads again to the same rule */
+};
+
+/* Text of `len` bytes (need not end in NUL) to a rule set. 0, or -EINVAL with *ret_error filled, -ENOMEM, -E2BIG. */
+int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error);
+/* The same from a file; "-" is stdin. Other errors are those of open(2) and read(2), also told in *ret_error. */
+int rules_load(const char *path, struct rules **ret_rules, struct rules_error *ret_error);
+struct rules *rules_free(struct rules *rules); /* NULL is fine; returns NULL */
+
+size_t rules_count(const struct rules *rules);
+struct rule_info rules_info(const struct rules *rules, size_t index);
+/* Warnings found while parsing (a user-tier rule no divert reaches, a rule behind one that always decides). */
+size_t rules_warning_count(const struct rules *rules);
+const struct rules_error *rules_warning(const struct rules *rules, size_t index);
+
+void rules_print(const struct rules *rules, FILE *out);              /* canonical text; loads again to the same image */
+void rules_error_print(const struct rules_error *error, const char *severity, FILE *out);
+
+/*
+ * Fill *image (sizeof(struct image) bytes, caller's memory, any content) from the rules. `counter_of[i]` becomes the counter index
+ * of rule i; NULL means i itself. 0, or -E2BIG with *ret_error filled when the rules need more steps, rules or names than fit.
+ */
+int image_build(const struct rules *rules, uint32_t generation, const uint32_t *counter_of, struct image *image,
+		struct rules_error *ret_error);
+/* Magic, version, sizes, checksum, and that every index stays inside and every jump goes forward. 0 or -EINVAL. */
+int image_check(const struct image *image);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "steer/steer.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+const char *steer_rung_text(enum steer_rung rung)
+{
+	return rung == STEER_NIC ? "nic" : "xdp";
+}
+
+/* 16 MiB of 2 KiB buffers for a few queues, no more than 256 MiB for the largest NIC. */
+static uint32_t ring_size_for(uint32_t n_queues)
+{
+	if (n_queues <= 4)
+		return 4096;
+	if (n_queues <= 16)
+		return 2048;
+	return n_queues <= 64 ? 1024 : 512;
+}
+
+int steer_plan_build(const struct link_facts *facts, int queue, struct steer_plan *ret_plan, char *ret_message, size_t size)
+{
+	struct steer_plan plan = { 0 };
+
+	if (facts->n_queues > CELL_QUEUES_MAX && queue < 0) {
+		snprintf(ret_message, size, "%s has %u RX queues, ports can be opened on %u at most; name one with --queue N",
+			 facts->ifname, facts->n_queues, CELL_QUEUES_MAX);
+		return -EINVAL;
+	}
+	if (queue >= (int)facts->n_queues || queue >= (int)CELL_QUEUES_MAX) {
+		snprintf(ret_message, size, "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)", facts->ifname,
+			 queue, facts->n_queues, facts->n_queues - 1, facts->ifname);
+		return -EINVAL;
+	}
+	if (queue >= 0) {
+		plan.rung = STEER_NIC;
+		plan.first_queue = (uint32_t)queue;
+		plan.n_queues = 1;
+		snprintf(plan.reason, sizeof(plan.reason), "queue %d was named: the NIC must bring the diverted flows there", queue);
+	} else {
+		plan.rung = STEER_XDP;
+		plan.n_queues = facts->n_queues;
+		plan.copy_only = true;
+		snprintf(plan.reason, sizeof(plan.reason),
+			 "no queue was named: flows are picked by the XDP program on all %u queues, CPU cost is not isolated",
+			 facts->n_queues);
+	}
+	plan.ring_size = ring_size_for(plan.n_queues);
+	*ret_plan = plan;
+	return 0;
+}
