@@ -6,7 +6,6 @@
  * Without --foreground it goes to the background once it is ready: the parent's exit code says how starting went, so that
  * `spillway up` only has to wait for it.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -30,7 +29,7 @@
 #include "notify.h"
 #include "privileges.h"
 
-#define LOCK_PATIENCE_MS 2000  /* a predecessor that is just ending */
+#define LOCK_PATIENCE_MS 5000  /* a predecessor that is just ending, or was killed and is being taken apart */
 #define FIRST_REQUEST_MS 10000 /* --exit-when-idle: who started us has this long to say what for */
 #define TICK_MS 1000
 #define BEAT_LATE_MS 2000 /* a worker whose heartbeat is older is not fed to the service manager's watchdog */

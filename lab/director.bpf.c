@@ -86,4 +86,12 @@ int ring_xdp(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* The end of the bare wire, for its own rate. */
+SEC("xdp")
+int drop_xdp(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_DROP;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

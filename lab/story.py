@@ -20,9 +20,11 @@ Everything runs in three network namespaces of its own and ends with them. A jan
 
 import argparse
 import contextlib
+import difflib
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import signal
@@ -50,6 +52,7 @@ TCP_MBPS, CONNECTS_PPS = 200, 100
 
 GARBAGE_PPS, TORTURE_PPS = 2_100_000, 1_050_000  # 3 and 1 Mpps, and a little for a generator that is late now and then
 ISOLATED_QUEUE = 1  # and the CPU that generates what arrives there
+OTHERS_CPU = 0
 LOSS_MAX = 0.001
 
 # The flood as the NIC spreads it: (CPU = receive queue, garbage, DNS). RSS knows no ports; the flow director does.
@@ -210,6 +213,10 @@ class Stage:
         ports = {53, ECHO_PORT, SINK_PORT}
         wait_for("the server's services", lambda: ports <= set(map(int, re.findall(r":(\d+) ", self.run("srv", "ss", "-lntu")))))
 
+    def attach(self, program=None):
+        """An XDP program of director.bpf.c on the server's interface, or none."""
+        self.run("srv", "ip", "link", "set", "nic0", "xdp", *(["obj", BPF, "program", program] if program else ["off"]))
+
     def counters(self):
         """What the wire took for nic0 and what it refused because a receive ring was full, in packets."""
         text = self.run("atk", "ethtool", "-S", "wire0")
@@ -288,7 +295,7 @@ class Dnsperf:
 
     def __init__(self, stage, server, qps, seconds):
         self.seconds = seconds
-        self.process, path = stage.start("cli", "dnsperf", "-s", server, "-d", stage.directory / "queries", "-l", seconds, "-Q", qps,
+        self.process, path = stage.start("cli", "taskset", "-c", ISOLATED_QUEUE, "dnsperf", "-s", server, "-d", stage.directory / "queries", "-l", seconds, "-Q", qps,
                                          "-c", 20, "-q", 65000, "-t", 1, "-v", out=f"dnsperf-{server}")
         self.follow = Follow(path)
         self.latencies = []
@@ -313,7 +320,8 @@ class Reporter:
     """A spillway-innocents client: the last JSON object it printed."""
 
     def __init__(self, stage, command, *words):
-        self.process, path = stage.start("cli", INNOCENTS, command, *words, out=command)
+        self.command = command
+        self.process, path = stage.start("cli", "taskset", "-c", OTHERS_CPU, INNOCENTS, command, *words, out=command)
         self.follow = Follow(path)
         self.last = {}
 
@@ -327,11 +335,12 @@ class Reporter:
         self.process.wait()
         self.look()
         if not self.last.get("total"):
-            raise Failure(f"{self.process.args[3]} gave no result")
+            raise Failure(f"{self.command} gave no result")
 
 
 class Innocents:
-    """The fixed load that every phase carries."""
+    """The fixed load that every phase carries. A packet's interrupt comes on its sender's CPU here, on a NIC on its queue's CPU: so
+    each client keeps to the CPU of the queue that the flow director gives its packets."""
 
     def __init__(self, stage, seconds):
         both, end = ("--dst4", SERVER4, "--dst6", SERVER6), ("--seconds", seconds)
@@ -367,9 +376,9 @@ def loss(account):
     return 1 - account["answered"] / max(1, account["sent"])
 
 
-def measure(stage, name, seconds, streams=(), unpaced=False, armed=None, quiet=False):
+def measure(stage, name, seconds, streams=(), armed=None, quiet=False):
     """One phase: the flood, if any, runs from before the innocents' first packet to after their last."""
-    flood = Flood(stage, streams, unpaced) if streams else None
+    flood = Flood(stage, streams) if streams else None
     if flood:
         time.sleep(0.5)  # let queues, caches and the scheduler meet it before anybody is measured
     before = armed.status() if armed else None
@@ -399,13 +408,175 @@ def measure(stage, name, seconds, streams=(), unpaced=False, armed=None, quiet=F
     return result
 
 
-def summary(phase, quiet=None):
+def loss_percent(account):
+    return f"{100 * loss(account):.3f} % lost"
+
+
+def summary(phase):
     echo, dns = phase["echo"], phase["dns"]
-    lost = lambda account: f"{100 * loss(account):.3f} % lost"
-    text = (f"  => DNS {dns['qps']:.0f} answers/s, {lost(dns)}, p99 {dns['p99_ms']:.2f} ms; echo {lost(echo)}, "
-            f"p99 {echo['rtt_p99_us']} us; TCP {phase['tcp_mbps']:.0f} Mbit/s")
-    return text
+    return (f"  => DNS {dns['qps']:.0f} answers/s, {loss_percent(dns)}, p99 {dns['p99_ms']:.2f} ms;  "
+            f"echo {loss_percent(echo)}, p99 {echo['rtt_p99_us'] / 1000:.2f} ms;  TCP {phase['tcp_mbps']:.0f} Mbit/s")
+
+
+def wire_rate(stage, seconds):
+    """What the generator and the veth carry into a program that only drops."""
+    stage.attach("drop_xdp")
+    flood = Flood(stage, SPREAD_STEERED, unpaced=True)
+    before, start = stage.counters(), time.monotonic()
+    time.sleep(seconds)
+    after, end = stage.counters(), time.monotonic()
+    flood.stop()
+    stage.attach()
+    return round((after["taken"] - before["taken"]) / (end - start) / 1e6, 2)
+
+
+def user_tier_holds(stage, armed, pps, seconds):
+    """Flood DNS alone at a rate: the rate that was offered if nobody lost anything, else None."""
+    trial = measure(stage, f"{pps / 1e6:.2f} Mpps", seconds, [(ISOLATED_QUEUE, 0, pps)], armed=armed, quiet=True)
+    overload = sum(count for name, count in trial["verdicts"].items() if name.startswith("overload"))
+    clean = not overload and not trial["ring_full_mpps"] and not loss(trial["echo"]) and not loss(trial["dns"])
+    held = clean and trial["offered_mpps"] > 0.95 * pps / 1e6
+    live(f"  user tier {pps / 1e6:.2f} Mpps asked, {trial['offered_mpps']:.2f} offered: "
+         f"{'all well' if held else f'overload {overload}, ' + loss_percent(trial['dns'])}")
+    return trial["offered_mpps"] if held else None
+
+
+def user_tier_rate(stage, armed, seconds, steps):
+    """The highest rate found: up or down by a fifth from the story's own until it turns, each rate tried twice before it counts as failed."""
+    pps, best = TORTURE_PPS, 0.0
+    held = lambda rate: user_tier_holds(stage, armed, rate, seconds) or user_tier_holds(stage, armed, rate, seconds)
+    for _ in range(steps):
+        offered = held(pps)
+        if offered:
+            best = offered
+            pps = int(pps * 1.2)
+        elif best:
+            break
+        else:
+            pps = int(pps / 1.2)
+    return best
+
+
+def told_rules():
+    return [line for line in RULES.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        cpu = re.search(r"model name\s*: (.*)", file.read())
+    return {"kernel": platform.release(), "cpu": f"{os.cpu_count()} x {cpu.group(1).strip() if cpu else platform.machine()}"}
+
+
+def tell(stage, options):
+    """The story. Returns what --json writes."""
+    seconds = {"quiet": 4, "flood": 5, "spillway": 6, "best": 4, "after": 4, "search": 2} if options.quick else \
+              {"quiet": 10, "flood": 10, "spillway": 20, "best": 8, "after": 8, "search": 3}
+    result = {**machine(), "phases": []}
+
+    def phase(name, streams=(), armed=None):
+        done = measure(stage, name, seconds[name], streams, armed=armed)
+        result["phases"].append(done)
+        say(summary(done))
+        return done
+
+    say("spillway demo: a flooded DNS server keeps answering")
+    say(f"  Linux {result['kernel']}, {result['cpu']}; flood, clients and server share the CPUs")
+    stage.build()
+    stage.serve()
+    stage.direct(0, 2)
+    result["wire_mpps"] = wire_rate(stage, 1.5)
+    say(f"  the wire: {result['wire_mpps']:.1f} Mpps of this flood from two CPUs into a program that only drops; every rate below is a share of it")
+    before = stage.host_state()
+
+    say("1 quiet: NSD, UDP echo, a TCP transfer and TCP connects, nobody disturbs them")
+    quiet = phase("quiet")
+
+    say(f"2 flood: {(GARBAGE_PPS + TORTURE_PPS) / 1e6:.1f} Mpps asked for from random sources, a third of them queries for RANDOM.flood.example;")
+    say("         RSS spreads flood and innocents over the same two queues, nothing protects the server")
+    stage.attach("ring_xdp")
+    flooded = phase("flood", SPREAD_RSS)
+    stage.attach()
+    say(f"     the stack took {flooded['offered_mpps']:.2f} Mpps, {flooded['ring_full_mpps']:.2f} more found the ring full; "
+        "busy with those, the CPUs made no more flood")
+
+    say("3 spillway: `spillway up nic0 -f demo.rules`; the NIC's flow director puts udp/53 on queue 1")
+    for line in told_rules():
+        say("         " + line)
+    armed = Armed(stage)
+    stage.direct(0, 1, ISOLATED_QUEUE)
+    armed.up()
+    shielded = phase("spillway", SPREAD_STEERED, armed)
+    say(f"     {shielded['offered_mpps']:.2f} Mpps offered, {shielded['diverted']} packets diverted, {shielded['reinjected']} valid ones "
+        f"reinjected, {shielded['reinject_failed']} failed")
+    result["user_tier_mpps"] = user_tier_rate(stage, armed, seconds["search"], 4 if options.quick else 7)
+    say(f"     the user tier alone: {result['user_tier_mpps']:.2f} Mpps of DNS flood with no innocent lost and no overload")
+    say("     and at the machine's best: garbage as fast as it can be made")
+    best = phase("best", [(OTHERS_CPU, 20_000_000, 0), (ISOLATED_QUEUE, 0, TORTURE_PPS)], armed)
+    say(f"     {best['offered_mpps']:.2f} Mpps offered, {best['ring_full_mpps']:.2f} more found the ring full")
+
+    say("4 after: `spillway down nic0`")
+    armed.down()
+    stage.direct(0, 2)
+    phase("after")
+    after = stage.host_state()
+    result["restored"] = before == after
+    if before != after:
+        say("\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=0)))
+    say(f"  the host's state: {len(before.splitlines())} lines compared with before, {'the same' if before == after else 'NOT the same'}")
+    return result
+
+
+def verdict(result):
+    """What the story proves, and whether it does."""
+    phases = {phase["name"]: phase for phase in result["phases"]}
+    quiet, flooded, shielded = phases["quiet"], phases["flood"], phases["spillway"]
+    good = all(loss(shielded[kind]) <= LOSS_MAX for kind in ("dns", "echo")) and result["restored"]
+    say(f"{'PASS' if good else 'FAIL'}: the flood cost {100 * loss(flooded['dns']):.1f} % of the DNS queries; with spillway, at "
+        f"{shielded['offered_mpps']:.1f} Mpps, {loss_percent(shielded['dns'])}, echo {loss_percent(shielded['echo'])}, p99 "
+        f"{shielded['echo']['rtt_p99_us'] / max(1, quiet['echo']['rtt_p99_us']):.1f} x quiet; host {'' if result['restored'] else 'NOT '}restored")
+    return good
+
+
+def shell(stage):
+    say("--keep: a shell in the server's namespace; the others are " + ", ".join(stage.sides[side] for side in ("atk", "cli")) +
+        ". All of it ends with the shell.")
+    subprocess.run(stage.command("srv", os.environ.get("SHELL", "/bin/bash")), check=False)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="script/demo", description="A flooded DNS server keeps answering: spillway's main job, narrated.")
+    parser.add_argument("--json", metavar="FILE", help="write the measurements to FILE")
+    parser.add_argument("--quick", action="store_true", help="shorter phases; too short to resolve 0.1 %% of loss well")
+    parser.add_argument("--keep", action="store_true", help="open a shell in the server's namespace at the end")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    if os.geteuid() != 0:
+        raise Failure("network namespaces and XDP need root: sudo script/demo")
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Failure("the flood needs two CPUs, this machine has one")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    stage = Stage(pathlib.Path(tempfile.mkdtemp(prefix="spillway-demo-")))
+    janitor = Janitor(stage.sides, stage.directory)
+    try:
+        result = tell(stage, options)
+        if options.json:
+            pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+        good = verdict(result)
+        if options.keep:
+            shell(stage)
+    finally:
+        janitor.finish()
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
-    pass
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"script/demo: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)

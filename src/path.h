@@ -14,7 +14,7 @@
 #include "reinject/reinject.h"
 
 #define PATH_PORTS_MAX CELL_QUEUES_MAX
-#define PATH_BATCH 64 /* frames a turn takes from one port */
+#define PATH_BATCH 256 /* frames a turn takes from one port */
 
 struct path {
 	struct port *ports[PATH_PORTS_MAX];

@@ -58,53 +58,45 @@ int identity_read(struct identity *ret_identity)
 	return 0;
 }
 
-/* The inode of our network namespace when it is not PID 1's, else 0. */
-static int netns_inode(const char *base, ino_t *ret_inode)
+/*
+ * Without CAP_SYS_PTRACE nobody may look at the namespaces of PID 1: neither an ordinary user nor root in many sandboxes. Then the
+ * namespace the kernel booted with is taken for PID 1's; it alone has the settings that are not per namespace. In another one, root
+ * gets a directory of its own, for that can be no mistake; a user, who makes none, takes the one that is there.
+ */
+static bool namespace_is_foreign(const char *netns_directory)
 {
-	char path[PATH_MAX];
-	struct stat own, init;
-
-	if (stat("/proc/self/ns/net", &own) < 0)
-		return -errno;
-	if (stat("/proc/1/ns/net", &init) == 0) {
-		*ret_inode = own.st_ino == init.st_ino ? 0 : own.st_ino;
-		return 0;
-	}
-	if (errno != EACCES)
-		return -errno;
-
-	/* Without privileges PID 1 cannot be asked. A directory that carries our inode answers as well. */
-	if (snprintf(path, sizeof(path), "%s/netns-%ju", base, (uintmax_t)own.st_ino) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	*ret_inode = access(path, F_OK) == 0 ? own.st_ino : 0;
-	return 0;
-}
-
-int rundir_find(char ret_path[PATH_MAX])
-{
-	const char *base = getenv("SPILLWAY_RUN_DIR");
-	char path[PATH_MAX];
-	ino_t inode = 0;
-	int r;
-
-	if (!base || !*base)
-		base = RUNDIR_DEFAULT;
-	r = netns_inode(base, &inode);
-	if (r < 0)
-		return r;
-	if (inode)
-		r = snprintf(path, sizeof(path), "%s/netns-%ju", base, (uintmax_t)inode);
-	else
-		r = snprintf(path, sizeof(path), "%s", base);
-	if (r >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	strcpy(ret_path, path);
-	return 0;
+	if (access("/proc/sys/net/core/netdev_budget", F_OK) == 0)
+		return false;
+	return geteuid() == 0 || access(netns_directory, F_OK) == 0;
 }
 
 int rundir_file(const char *path, const char *name, char ret_file[PATH_MAX])
 {
 	return snprintf(ret_file, PATH_MAX, "%s/%s", path, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int rundir_find(char ret_path[PATH_MAX])
+{
+	const char *base = getenv("SPILLWAY_RUN_DIR");
+	char name[32], netns_directory[PATH_MAX];
+	struct stat own, init;
+	bool foreign;
+	int r;
+
+	if (!base || !*base)
+		base = RUNDIR_DEFAULT;
+	if (stat("/proc/self/ns/net", &own) < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "netns-%ju", (uintmax_t)own.st_ino);
+	r = rundir_file(base, name, netns_directory);
+	if (r < 0)
+		return r;
+	if (stat("/proc/1/ns/net", &init) == 0)
+		foreign = own.st_ino != init.st_ino;
+	else
+		foreign = namespace_is_foreign(netns_directory);
+	strcpy(ret_path, foreign ? netns_directory : base);
+	return 0;
 }
 
 int rundir_create(const char *path)

@@ -24,9 +24,9 @@ struct tally {
 void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally, struct pkt *ret_pkt,
 	      struct match *ret_match);
 
-static inline void tally_verdict(struct tally *tally, enum verdict verdict, uint32_t bytes)
+static inline void tally_add(struct tally *tally, enum verdict verdict, uint64_t packets, uint64_t bytes)
 {
-	tally->verdicts[verdict].packets++;
+	tally->verdicts[verdict].packets += packets;
 	tally->verdicts[verdict].bytes += bytes;
 }
 

@@ -21,12 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "control/guard_inside.h"
 #include "control/journal.h"
 
+#define WORKER_NICE (-20)
 #define BEAT_PATIENCE_NS 1000000000u
 #define OVERLOAD_MARGIN 256 /* descriptors left free: frames redirected but not counted as done yet, four NAPI turns */
 #define DRAIN_MS 200
@@ -46,6 +48,8 @@ static void *worker_main(void *argument)
 	struct guard *guard = argument;
 	uint64_t one = 1;
 
+	/* This thread only: a full ring must not wait for its turn behind the programs it protects. Refused: then it waits. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), WORKER_NICE);
 	guard->worker_result = path_run(&guard->path);
 	if (!atomic_load(&guard->path.stop)) {
 		ssize_t written = write(guard->event, &one, sizeof(one)); /* the worker ended by itself: tell the control loop */
@@ -70,6 +74,15 @@ static int worker_start(struct guard *guard)
 	if (r)
 		return r;
 	guard->worker_running = true;
+	if (guard->config.cpu >= 0) {
+		cpu_set_t cpus;
+
+		CPU_ZERO(&cpus);
+		CPU_SET((size_t)guard->config.cpu, &cpus);
+		r = -pthread_setaffinity_np(guard->worker, sizeof(cpus), &cpus);
+		if (r)
+			return r;
+	}
 	snprintf(name, sizeof(name), "spw-%.11s", guard->facts.ifname);
 	pthread_setname_np(guard->worker, name);
 	return 0;
@@ -110,6 +123,16 @@ static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size
 	return 0;
 }
 
+static int live_forbid(struct guard *guard, char *ret_message, size_t size)
+{
+	int r = reinject_forbid_live(guard->path.reinject);
+
+	if (r)
+		snprintf(ret_message, size, "%s: generic XDP needs reinjection by TAP; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
+			 guard->facts.ifname);
+	return r;
+}
+
 /* Ports, reinjection and worker: what it takes before a rule may divert. Once. */
 static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 {
@@ -117,13 +140,20 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 
 	if (guard->worker_running)
 		return 0;
-	r = reinject_open(guard->facts.ifname, &guard->path.reinject, ret_message, size);
+	r = reinject_open(guard->facts.ifname, guard->config.reinject, &guard->path.reinject, ret_message, size);
+	if (!r && !guard->native)
+		r = live_forbid(guard, ret_message, size);
 	for (uint32_t i = 0; !r && i < guard->plan.n_queues; i++)
 		r = port_add(guard, guard->plan.first_queue + i, ret_message, size);
 	if (r)
 		return r;
 	r = worker_start(guard);
-	return r ? say(r, ret_message, size, "cannot start the worker thread") : 0;
+	if (r == -EINVAL && guard->config.cpu >= 0)
+		snprintf(ret_message, size, "cannot run the worker on CPU %d: no such CPU is online, or our cpuset does not allow it",
+			 guard->config.cpu);
+	else if (r)
+		say(r, ret_message, size, "cannot start the worker thread");
+	return r;
 }
 
 static void user_tier_close(struct guard *guard)
@@ -213,6 +243,8 @@ static int attach(struct guard *guard, char *ret_message, size_t size)
 	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason, sizeof(guard->mode_reason));
 	if (r)
 		snprintf(ret_message, size, "%s", guard->mode_reason);
+	if (!r && !guard->native && guard->path.reinject)
+		r = live_forbid(guard, ret_message, size);
 	return r;
 }
 
@@ -251,6 +283,7 @@ int guard_open(const struct guard_config *config, const struct rules *rules, str
 	if (!guard)
 		return say(-ENOMEM, ret_message, size, "cannot arm");
 	guard->config = *config;
+	guard->native = config->mode != GUARD_MODE_GENERIC; /* until the driver says otherwise */
 	guard->facts = facts;
 	guard->journal = journal;
 	guard->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <stddef.h>
 
+#include "reinject/reinject.h"
 #include "rules/rules.h"
 
 struct guard;
@@ -23,7 +24,9 @@ enum guard_mode { GUARD_MODE_AUTO, GUARD_MODE_NATIVE, GUARD_MODE_GENERIC };
 struct guard_config {
 	char ifname[IF_NAMESIZE];
 	int queue; /* the one queue to open a port on, or -1: all of them (no NIC steering to bring the flows to one) */
+	int cpu;   /* the worker runs on this one only, or -1: wherever the scheduler puts it */
 	enum guard_mode mode;
+	enum reinject_kind reinject;
 };
 
 /*

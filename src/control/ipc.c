@@ -4,7 +4,6 @@
  * waits for one descriptor. A client is either read from (no reply pending) or written to, never both: it cannot pile up replies
  * by not reading them. Handlers run inside ipc_server_turn(), one at a time; that is what makes requests atomic to each other.
  */
-#define _GNU_SOURCE
 #include "control/ipc.h"
 
 #include <errno.h>

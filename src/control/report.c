@@ -129,7 +129,9 @@ json_t *guard_status(struct guard *guard)
 	json_object_set_new(status, "reinjected", json_integer((json_int_t)hits[VERDICT_USER_PASS].packets));
 	json_object_set_new(status, "reinject_failed", json_integer((json_int_t)hits[VERDICT_REINJECT_FAILED].packets));
 	json_object_set_new(status, "reinject",
-			    guard->path.reinject ? json_pack("{ss ss}", "kind", "tap", "device", reinject_device(guard->path.reinject))
+			    guard->path.reinject ? json_pack("{ss ss ss}", "kind", reinject_text(guard->path.reinject), "kind_reason",
+							     reinject_reason(guard->path.reinject), "device",
+							     reinject_device(guard->path.reinject))
 						 : json_null());
 	return status;
 }

@@ -2,118 +2,89 @@
 #include "reinject/reinject.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "reinject/redirect.h"
+#include "reinject/live.h"
+#include "reinject/tap.h"
+
+#define LIVE_WORTH 16 /* frames from which on one live call is cheaper than that many writes */
 
 struct reinject {
-	int tap;    /* the TAP's file: writing to it is a frame's arrival on the device */
-	int socket; /* for interface ioctls */
 	char ifname[IF_NAMESIZE];
-	char device[IF_NAMESIZE];
-	uint8_t address[6]; /* of the interface, and so of the TAP */
+	struct tap tap;  /* TAP_NONE: the kernel has none */
+	bool by_tap;     /* the TAP is redirected to the interface */
+	struct live *live; /* NULL: no live frames */
+	char reason[160];
 };
 
-static int say(int error, char *ret_message, size_t size, const char *what, const char *fix)
+/* Both ways want the device: one for its ingress, the other to keep its program attached to something. */
+static int tap_ready(struct reinject *reinject, unsigned ifindex, bool redirected)
 {
-	snprintf(ret_message, size, "%s: %s%s%s", what, strerror(-error), *fix ? "; " : "", fix);
-	return error;
-}
-
-static int link_address(int socket, const char *ifname, uint8_t address[6])
-{
-	struct ifreq request = { 0 };
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
-	if (ioctl(socket, SIOCGIFHWADDR, &request) < 0)
-		return -errno;
-	memcpy(address, request.ifr_hwaddr.sa_data, 6);
-	return 0;
-}
-
-static int link_set_address(int socket, const char *ifname, const uint8_t address[6])
-{
-	struct ifreq request = { 0 };
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
-	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-	memcpy(request.ifr_hwaddr.sa_data, address, 6);
-	return ioctl(socket, SIOCSIFHWADDR, &request) < 0 ? -errno : 0;
-}
-
-static int link_up(int socket, const char *ifname)
-{
-	struct ifreq request = { 0 };
-
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
-	if (ioctl(socket, SIOCGIFFLAGS, &request) < 0)
-		return -errno;
-	request.ifr_flags |= IFF_UP | IFF_NOARP;
-	return ioctl(socket, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
-}
-
-static int tap_create(struct reinject *reinject, unsigned ifindex)
-{
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-
-	/* Non-blocking, so that a write can never hold the worker; a TAP takes a frame at once or refuses it. */
-	reinject->tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (reinject->tap < 0)
-		return -errno;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "spw%u", ifindex);
-	if (ioctl(reinject->tap, TUNSETIFF, &request) < 0)
-		return -errno;
-	memcpy(reinject->device, request.ifr_name, sizeof(reinject->device));
-	return 0;
-}
-
-int reinject_open(const char *ifname, struct reinject **ret_reinject, char *ret_message, size_t size)
-{
-	unsigned ifindex = if_nametoindex(ifname);
-	struct reinject *reinject;
-	int device_index;
+	char device[IF_NAMESIZE];
 	int r;
 
-	if (!ifindex)
-		return say(-ENODEV, ret_message, size, "reinjection", "");
-	reinject = calloc(1, sizeof(*reinject));
-	if (!reinject)
-		return say(-ENOMEM, ret_message, size, "reinjection", "");
-	reinject->tap = -1;
-	snprintf(reinject->ifname, sizeof(reinject->ifname), "%s", ifname);
-	reinject->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	r = reinject->socket < 0 ? -errno : tap_create(reinject, ifindex);
-	if (r) {
-		reinject_close(reinject);
-		return say(r, ret_message, size, "reinjection needs a TAP device", r == -ENOENT ? "load it with `modprobe tun`" : "");
+	snprintf(device, sizeof(device), "spw%u", ifindex);
+	r = tap_open(device, &reinject->tap);
+	if (r || !redirected)
+		return r;
+	r = tap_follow_address(&reinject->tap, reinject->ifname);
+	if (!r)
+		r = tap_redirect(&reinject->tap, ifindex);
+	reinject->by_tap = !r;
+	return r;
+}
+
+static int ways_open(struct reinject *reinject, enum reinject_kind kind, char *ret_message, size_t size)
+{
+	unsigned ifindex = if_nametoindex(reinject->ifname);
+	int tap = tap_ready(reinject, ifindex, kind != REINJECT_LIVE);
+	int live = kind != REINJECT_TAP ? live_open(ifindex, reinject->tap.ifindex, &reinject->live) : -EOPNOTSUPP;
+
+	if (reinject->by_tap && reinject->live)
+		snprintf(reinject->reason, sizeof(reinject->reason), "tap for few frames at a time, live frames for %d and more", LIVE_WORTH);
+	else if (kind != REINJECT_AUTO)
+		snprintf(reinject->reason, sizeof(reinject->reason), "asked for");
+	else if (reinject->by_tap)
+		snprintf(reinject->reason, sizeof(reinject->reason), "live frames: %s", strerror(-live));
+	else
+		snprintf(reinject->reason, sizeof(reinject->reason), "TAP device with redirected ingress: %s", strerror(-tap));
+	if (reinject->by_tap || reinject->live)
+		return 0;
+	snprintf(ret_message, size, "cannot reinject: TAP device with redirected ingress: %s; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
+		 strerror(-tap));
+	return tap ? tap : live;
+}
+
+int reinject_open(const char *ifname, enum reinject_kind kind, struct reinject **ret_reinject, char *ret_message, size_t size)
+{
+	struct reinject *reinject = calloc(1, sizeof(*reinject));
+	int r;
+
+	if (!reinject) {
+		snprintf(ret_message, size, "cannot reinject: out of memory");
+		return -ENOMEM;
 	}
-	device_index = (int)if_nametoindex(reinject->device);
-	r = redirect_silence(device_index);
-	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
-		r = 0; /* no IPv6 in this kernel: silent already */
-	if (!r)
-		r = link_address(reinject->socket, ifname, reinject->address);
-	if (!r)
-		r = link_set_address(reinject->socket, reinject->device, reinject->address);
-	if (!r)
-		r = link_up(reinject->socket, reinject->device);
-	if (!r)
-		r = redirect_ingress(device_index, (int)ifindex);
+	reinject->tap = TAP_NONE;
+	snprintf(reinject->ifname, sizeof(reinject->ifname), "%s", ifname);
+	r = ways_open(reinject, kind, ret_message, size);
 	if (r) {
 		reinject_close(reinject);
-		return say(r, ret_message, size, "reinjection cannot redirect its TAP device to the interface",
-			   r == -ENOENT ? "load `modprobe sch_ingress cls_u32 act_mirred`" : "");
+		return r;
 	}
 	*ret_reinject = reinject;
+	return 0;
+}
+
+int reinject_forbid_live(struct reinject *reinject)
+{
+	reinject->live = live_close(reinject->live);
+	if (!reinject->by_tap)
+		return -EOPNOTSUPP;
+	snprintf(reinject->reason, sizeof(reinject->reason), "generic XDP would meet live frames again");
 	return 0;
 }
 
@@ -121,33 +92,41 @@ struct reinject *reinject_close(struct reinject *reinject)
 {
 	if (!reinject)
 		return NULL;
-	if (reinject->tap >= 0)
-		close(reinject->tap); /* takes the device, its qdisc and its filter along */
-	if (reinject->socket >= 0)
-		close(reinject->socket);
+	live_close(reinject->live);
+	tap_close(&reinject->tap);
 	free(reinject);
 	return NULL;
 }
 
-int reinject_send(struct reinject *reinject, const uint8_t *data, uint32_t len)
+uint32_t reinject_send(struct reinject *reinject, const struct frame *frames, uint32_t n)
 {
-	return write(reinject->tap, data, len) == (ssize_t)len ? 0 : -errno;
+	uint32_t taken = 0;
+
+	if (reinject->live && (n >= LIVE_WORTH || !reinject->by_tap))
+		return live_send(reinject->live, frames, n);
+	for (uint32_t i = 0; i < n; i++)
+		taken += write(reinject->tap.fd, frames[i].data, frames[i].len) == (ssize_t)frames[i].len;
+	return taken;
 }
 
 int reinject_follow_address(struct reinject *reinject)
 {
-	uint8_t address[6];
-	int r = link_address(reinject->socket, reinject->ifname, address);
+	return reinject->by_tap ? tap_follow_address(&reinject->tap, reinject->ifname) : 0;
+}
 
-	if (r || !memcmp(address, reinject->address, sizeof(address)))
-		return r;
-	r = link_set_address(reinject->socket, reinject->device, address);
-	if (!r)
-		memcpy(reinject->address, address, sizeof(address));
-	return r;
+const char *reinject_text(const struct reinject *reinject)
+{
+	if (reinject->by_tap && reinject->live)
+		return "tap+live";
+	return reinject->live ? "live" : "tap";
+}
+
+const char *reinject_reason(const struct reinject *reinject)
+{
+	return reinject->reason;
 }
 
 const char *reinject_device(const struct reinject *reinject)
 {
-	return reinject->device;
+	return reinject->tap.ifname;
 }

@@ -9,14 +9,17 @@ const char *steer_rung_text(enum steer_rung rung)
 	return rung == STEER_NIC ? "nic" : "xdp";
 }
 
-/* 16 MiB of 2 KiB buffers for a few queues, no more than 256 MiB for the largest NIC. */
+/*
+ * What a ring can hold is how long the worker may be off its CPU: 8,192 frames are 8 ms at 1 Mpps. Twice as many 2 KiB buffers
+ * belong to it, so all queues together get at most 256 MiB.
+ */
 static uint32_t ring_size_for(uint32_t n_queues)
 {
-	if (n_queues <= 4)
-		return 4096;
-	if (n_queues <= 16)
+	if (n_queues <= 8)
+		return 8192;
+	if (n_queues <= 32)
 		return 2048;
-	return n_queues <= 64 ? 1024 : 512;
+	return 512;
 }
 
 int steer_plan_build(const struct link_facts *facts, int queue, struct steer_plan *ret_plan, char *ret_message, size_t size)

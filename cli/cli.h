@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cli.h - the command line `spillway`: a table of commands (main.c), one function each.
+ *
+ * The table says everything about a command that can be said without running it: help, usage errors and shell completion
+ * (help.c) come from it. Commands that need the daemon talk to it through ask.c.
+ */
+#ifndef SPILLWAY_CLI_CLI_H
+#define SPILLWAY_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "control/ipc.h"
+#include "rules/rules.h"
+
+/* Options mean the same wherever they are taken. */
+enum option_id {
+	OPTION_FILE,
+	OPTION_QUEUE,
+	OPTION_MODE,
+	OPTION_FOREGROUND,
+	OPTION_JSON,
+	OPTION_DRY_RUN,
+	OPTION_HELP,
+	OPTION_COUNT,
+};
+#define OPTION_BIT(id) (1u << (id))
+
+struct option_info {
+	char letter;          /* 0: long form only */
+	const char *name;
+	const char *argument; /* NULL: takes none */
+	const char *choices;  /* words the shell offers, blank separated; NULL: file names */
+	const char *help;
+};
+extern const struct option_info option_table[OPTION_COUNT];
+
+/* What stands behind the command's name. values[] is NULL for an option not given, "" for one without argument. */
+struct arguments {
+	const char *operand; /* NULL when not given */
+	const char *values[OPTION_COUNT];
+};
+
+enum operand_kind { OPERAND_NONE, OPERAND_IFACE, OPERAND_IFACE_MAYBE, OPERAND_COMMAND_MAYBE, OPERAND_SHELL };
+
+struct command {
+	const char *name;
+	enum operand_kind operand;
+	unsigned options, required; /* OPTION_BIT()s; --help is always taken */
+	const char *summary;        /* one line */
+	const char *details;        /* for `help NAME`; may be NULL */
+	int (*run)(const struct arguments *arguments); /* returns the exit code */
+};
+extern const struct command command_table[];
+extern const unsigned command_count;
+const struct command *command_find(const char *name);
+
+/* help.c */
+void help_print(FILE *out);
+void help_usage(const struct command *command, FILE *out);
+void help_command(const struct command *command, FILE *out);
+int cmd_help(const struct arguments *arguments);
+int cmd_completion(const struct arguments *arguments);
+
+/* cmd_guard.c, cmd_show.c, cmd_check.c, cmd_restore.c */
+int cmd_up(const struct arguments *arguments);
+int cmd_down(const struct arguments *arguments);
+int cmd_apply(const struct arguments *arguments);
+int cmd_status(const struct arguments *arguments);
+int cmd_rules(const struct arguments *arguments);
+int cmd_version(const struct arguments *arguments);
+int cmd_check(const struct arguments *arguments);
+int cmd_restore(const struct arguments *arguments);
+
+/* `spillway: MESSAGE` to stderr; returns the code. */
+int fail(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ask.c: the daemon */
+
+/*
+ * Ask the daemon (request stolen). CODE_OK and *ret_result (new reference), or the code it replied with, its message printed.
+ * CODE_UNREACHABLE without a daemon: said unless `quiet`.
+ */
+int daemon_ask(json_t *request, bool quiet, json_t **ret_result);
+/* Start one that ends when it has nothing to do, wait until it is ready. In the background, or as our child *ret_child. */
+int daemon_start(bool foreground, pid_t *ret_child);
+
+/* cmd_show.c: what an armed interface got, as `up` and `status` say it. */
+void status_print_heading(const json_t *status, FILE *out);
+int json_print(const json_t *json);
+
+/* cmd_check.c: rules from a file or, for "-", from standard input. */
+struct rules_text {
+	char *text;
+	size_t len;
+	char shown[256];       /* how messages call it */
+	char *path;            /* absolute: how the daemon finds files named in it */
+	struct rules *rules;
+};
+
+/* CODE_OK, or CODE_USAGE with the message printed and *ret_error filled if the rules are wrong. Release with rules_text_fini(). */
+int rules_text_load(const char *path, struct rules_text *ret_text, struct rules_error *ret_error);
+void rules_text_fini(struct rules_text *text);
+const char *tier_name(enum rule_tier tier);
+const char *action_name(enum rule_action action);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cmd_check.c - check: the rules as the daemon would read them, without a daemon. Also loads rules for up and apply. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/version.h"
+#include "cli.h"
+
+#define TEXT_MAX ((1u << 20) + 1) /* one more than the rule language takes, so that it can say so */
+
+const char *tier_name(enum rule_tier tier)
+{
+	static const char *const names[] = { [TIER_NIC] = "nic", [TIER_XDP] = "xdp", [TIER_USER] = "user" };
+
+	return names[tier];
+}
+
+const char *action_name(enum rule_action action)
+{
+	static const char *const names[ACTION_KIND_COUNT] = {
+		[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_ALLOW] = "allow",
+		[ACTION_DROP] = "drop",	  [ACTION_PASS] = "pass",
+	};
+
+	return names[action];
+}
+
+static int text_read(int fd, struct rules_text *text)
+{
+	text->text = malloc(TEXT_MAX);
+	if (!text->text)
+		return -ENOMEM;
+	while (text->len < TEXT_MAX) {
+		ssize_t n = read(fd, text->text + text->len, TEXT_MAX - text->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		text->len += (size_t)n;
+	}
+	return 0;
+}
+
+static int text_load(const char *path, struct rules_text *text)
+{
+	char directory[PATH_MAX];
+	int fd, r;
+
+	if (strcmp(path, "-") == 0) {
+		snprintf(text->shown, sizeof(text->shown), "<stdin>");
+		if (!getcwd(directory, sizeof(directory)) || asprintf(&text->path, "%s/<stdin>", directory) < 0)
+			return -errno;
+		return text_read(STDIN_FILENO, text);
+	}
+	snprintf(text->shown, sizeof(text->shown), "%s", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	text->path = realpath(path, NULL);
+	r = text->path ? text_read(fd, text) : -errno;
+	close(fd);
+	return r;
+}
+
+int rules_text_load(const char *path, struct rules_text *ret_text, struct rules_error *ret_error)
+{
+	struct rules_text text = {};
+	int code = CODE_OK, r;
+
+	memset(ret_error, 0, sizeof(*ret_error));
+	r = text_load(path, &text);
+	if (r < 0) {
+		snprintf(ret_error->file, sizeof(ret_error->file), "%s", text.shown);
+		snprintf(ret_error->message, sizeof(ret_error->message), "cannot read the rules: %s", strerror(-r));
+		code = fail(CODE_USAGE, "%s: %s", text.shown, ret_error->message);
+	} else if (rules_parse(text.text, text.len, text.shown, &text.rules, ret_error) < 0) {
+		rules_error_print(ret_error, "error", stderr);
+		code = CODE_USAGE;
+	}
+	if (code != CODE_OK) {
+		rules_text_fini(&text);
+		return code;
+	}
+	*ret_text = text;
+	return CODE_OK;
+}
+
+void rules_text_fini(struct rules_text *text)
+{
+	free(text->text);
+	free(text->path);
+	rules_free(text->rules);
+	*text = (struct rules_text){};
+}
+
+/* What building the image says, beyond what parsing did. */
+struct check {
+	struct rules_text text;
+	struct rules_error error; /* message[0]: there is one */
+	double build_ms;
+};
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static int check_build(struct check *check)
+{
+	struct image *image = malloc(sizeof(*image));
+	double start_ms = now_ms();
+	int r;
+
+	if (!image)
+		return fail(CODE_REFUSED, "no memory");
+	r = image_build(check->text.rules, 1, NULL, image, &check->error);
+	check->build_ms = now_ms() - start_ms;
+	if (r == 0)
+		r = image_check(image);
+	free(image);
+	if (r == 0)
+		return CODE_OK;
+	if (!check->error.message[0])
+		return fail(CODE_REFUSED, "%s: cannot build the image: %s", check->text.shown, strerror(-r));
+	rules_error_print(&check->error, "error", stderr);
+	return CODE_USAGE;
+}
+
+static json_t *problem_json(const struct rules_error *problem)
+{
+	return json_pack("{s:i, s:i, s:o}", "line", (int)problem->line, "col", (int)problem->col, "text", ipc_text(problem->message));
+}
+
+static json_t *rule_json(const struct rule_info *info)
+{
+	return json_pack("{s:i, s:s, s:o*, s:o, s:s, s:o}", "line", (int)info->line, "action", action_name(info->action), "name",
+			 info->name ? ipc_text(info->name) : NULL, "text", ipc_text(info->text), "tier", tier_name(info->tier), "reason",
+			 ipc_text(info->reason));
+}
+
+static int check_print_json(const struct check *check)
+{
+	json_t *rules = json_array(), *warnings = json_array(), *errors = json_array();
+	const struct rules *parsed = check->text.rules;
+	json_t *json;
+	int code;
+
+	for (size_t i = 0; parsed && i < rules_count(parsed); i++) {
+		struct rule_info info = rules_info(parsed, i);
+
+		json_array_append_new(rules, rule_json(&info));
+	}
+	for (size_t i = 0; parsed && i < rules_warning_count(parsed); i++)
+		json_array_append_new(warnings, problem_json(rules_warning(parsed, i)));
+	if (check->error.message[0])
+		json_array_append_new(errors, problem_json(&check->error));
+	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version", SPILLWAY_VERSION,
+			 "rules", rules, "warnings", warnings, "errors", errors, "image_bytes", (json_int_t)sizeof(struct image),
+			 "build_ms", check->build_ms);
+	code = json_print(json);
+	json_decref(json);
+	return code;
+}
+
+static int reason_width(const struct rules *rules)
+{
+	size_t width = strlen("reason");
+
+	for (size_t i = 0; i < rules_count(rules); i++) {
+		size_t len = strlen(rules_info(rules, i).reason);
+
+		if (len > width)
+			width = len;
+	}
+	return (int)width;
+}
+
+static void check_print(const struct check *check)
+{
+	const struct rules *rules = check->text.rules;
+	int width = reason_width(rules);
+
+	printf("line  action  tier  %-*s  rule\n", width, "reason");
+	for (size_t i = 0; i < rules_count(rules); i++) {
+		struct rule_info info = rules_info(rules, i);
+
+		printf("%4u  %-6s  %-4s  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier), width, info.reason,
+		       info.text);
+	}
+	printf("%s: %zu rule%s, image of %zu kB built in %.1f ms\n", check->text.shown, rules_count(rules),
+	       rules_count(rules) == 1 ? "" : "s", sizeof(struct image) / 1024, check->build_ms);
+}
+
+int cmd_check(const struct arguments *arguments)
+{
+	bool json = arguments->values[OPTION_JSON];
+	struct check check = {};
+	int code;
+
+	code = rules_text_load(arguments->values[OPTION_FILE], &check.text, &check.error);
+	if (code == CODE_OK) {
+		for (size_t i = 0; i < rules_warning_count(check.text.rules); i++)
+			rules_error_print(rules_warning(check.text.rules, i), "warning", stderr);
+		code = check_build(&check);
+	}
+	if (json)
+		check_print_json(&check);
+	else if (code == CODE_OK)
+		check_print(&check);
+	rules_text_fini(&check.text);
+	return code;
+}

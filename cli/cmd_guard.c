@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cmd_guard.c - up, down, apply: what changes an interface. */
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/near.h"
+#include "base/rundir.h"
+#include "cli.h"
+#include "host/link.h"
+
+/* -1: auto */
+static int queue_parse(const char *text, int *ret_queue)
+{
+	char *end;
+	long queue;
+
+	if (!text || strcmp(text, "auto") == 0) {
+		*ret_queue = -1;
+		return CODE_OK;
+	}
+	errno = 0;
+	queue = strtol(text, &end, 10);
+	if (end == text || *end || errno || queue < 0 || queue > INT_MAX)
+		return fail(CODE_USAGE, "up: --queue is a queue number or auto, not \"%s\"", text);
+	*ret_queue = (int)queue;
+	return CODE_OK;
+}
+
+static int mode_check(const char *text)
+{
+	if (!text || strcmp(text, "auto") == 0 || strcmp(text, "native") == 0 || strcmp(text, "generic") == 0)
+		return CODE_OK;
+	return fail(CODE_USAGE, "up: --mode is auto, native or generic, not \"%s\"", text);
+}
+
+static int no_interface(const char *ifname)
+{
+	struct if_nameindex *interfaces = if_nameindex();
+	const char *near = NULL;
+	const char *names[256];
+	size_t count = 0;
+
+	for (; interfaces && count < 256 && interfaces[count].if_name; count++)
+		names[count] = interfaces[count].if_name;
+	near = near_find(ifname, names, count);
+	if (near)
+		fail(CODE_NOT_FOUND, "no interface \"%s\" here (did you mean \"%s\"?): see `ip link`", ifname, near);
+	else
+		fail(CODE_NOT_FOUND, "no interface \"%s\" here: see `ip link`", ifname);
+	if_freenameindex(interfaces);
+	return CODE_NOT_FOUND;
+}
+
+/* Said here and not by the daemon, so that none is started for nothing. */
+static int interface_check(const char *ifname)
+{
+	struct link_facts facts;
+	int r;
+
+	if (strlen(ifname) >= IF_NAMESIZE)
+		return no_interface(ifname);
+	r = link_query(ifname, &facts);
+	if (r == -ENODEV)
+		return no_interface(ifname);
+	if (r < 0)
+		return fail(CODE_REFUSED, "%s: cannot look at the interface: %s", ifname, strerror(-r));
+	if (!facts.up)
+		return fail(CODE_REFUSED, "%s is down: `ip link set %s up` first", ifname, ifname);
+	return CODE_OK;
+}
+
+static json_t *rules_request(const char *cmd, const char *ifname, const struct rules_text *text)
+{
+	return json_pack("{s:s, s:s, s:s%, s:o}", "cmd", cmd, "ifname", ifname, "rules", text->text, text->len, "rules_file",
+			 ipc_text(text->path));
+}
+
+static int up_request(const struct arguments *arguments, json_t **ret_request)
+{
+	struct rules_error error;
+	struct rules_text text;
+	int queue = -1, code;
+
+	code = queue_parse(arguments->values[OPTION_QUEUE], &queue);
+	if (code == CODE_OK)
+		code = mode_check(arguments->values[OPTION_MODE]);
+	if (code == CODE_OK)
+		code = rules_text_load(arguments->values[OPTION_FILE], &text, &error);
+	if (code != CODE_OK)
+		return code;
+	*ret_request = rules_request("up", arguments->operand, &text);
+	rules_text_fini(&text);
+	if (!*ret_request)
+		return fail(CODE_USAGE, "the rules are not UTF-8 text");
+	json_object_set_new(*ret_request, "queue", json_integer(queue));
+	if (arguments->values[OPTION_MODE])
+		json_object_set_new(*ret_request, "mode", json_string(arguments->values[OPTION_MODE]));
+	return CODE_OK;
+}
+
+static void say_armed(const json_t *status)
+{
+	status_print_heading(status, stdout);
+	fflush(stdout);
+}
+
+/* Ctrl-C reaches the daemon too: it is in our process group. We stay to tell how it ended. */
+static int foreground_wait(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return CODE_REFUSED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : fail(CODE_REFUSED, "the daemon was killed: `spillway restore` cleans up");
+}
+
+static int up_foreground(json_t *request)
+{
+	json_t *status = NULL, *version = NULL;
+	pid_t child;
+	int code;
+
+	if (daemon_ask(json_pack("{s:s}", "cmd", "version"), true, &version) == CODE_OK) {
+		json_decref(version);
+		json_decref(request);
+		return fail(CODE_REFUSED, "a daemon runs already: leave --foreground away to use it");
+	}
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	code = daemon_start(true, &child);
+	if (code != CODE_OK) {
+		json_decref(request);
+		return code;
+	}
+	code = daemon_ask(request, false, &status);
+	if (code == CODE_OK)
+		say_armed(status);
+	json_decref(status);
+	if (code != CODE_OK)
+		kill(child, SIGTERM);
+	return code == CODE_OK ? foreground_wait(child) : (foreground_wait(child), code);
+}
+
+static int up_background(json_t *request)
+{
+	json_t *status = NULL;
+	int code;
+
+	code = daemon_ask(json_incref(request), true, &status);
+	if (code == CODE_UNREACHABLE) {
+		code = daemon_start(false, NULL);
+		if (code == CODE_OK)
+			code = daemon_ask(json_incref(request), false, &status);
+	}
+	json_decref(request);
+	if (code == CODE_OK)
+		say_armed(status);
+	json_decref(status);
+	return code;
+}
+
+int cmd_up(const struct arguments *arguments)
+{
+	json_t *request;
+	int code;
+
+	code = up_request(arguments, &request);
+	if (code != CODE_OK)
+		return code;
+	code = interface_check(arguments->operand);
+	if (code != CODE_OK) {
+		json_decref(request);
+		return code;
+	}
+	return arguments->values[OPTION_FOREGROUND] ? up_foreground(request) : up_background(request);
+}
+
+int cmd_down(const struct arguments *arguments)
+{
+	json_t *result = NULL;
+	int code;
+
+	code = daemon_ask(json_pack("{s:s, s:s}", "cmd", "down", "ifname", arguments->operand), false, &result);
+	json_decref(result);
+	if (code == CODE_OK)
+		printf("%s is disarmed, everything undone\n", arguments->operand);
+	return code;
+}
+
+int cmd_apply(const struct arguments *arguments)
+{
+	json_t *request, *status = NULL;
+	struct rules_error error;
+	struct rules_text text;
+	size_t count;
+	int code;
+
+	code = rules_text_load(arguments->values[OPTION_FILE], &text, &error);
+	if (code != CODE_OK)
+		return code;
+	request = rules_request("apply", arguments->operand, &text);
+	count = rules_count(text.rules);
+	rules_text_fini(&text);
+	if (!request)
+		return fail(CODE_USAGE, "the rules are not UTF-8 text");
+	code = daemon_ask(request, false, &status);
+	if (code == CODE_OK)
+		printf("%s: %zu rule%s in force, generation %lld\n", arguments->operand, count, count == 1 ? "" : "s",
+		       (long long)json_integer_value(json_object_get(status, "generation")));
+	json_decref(status);
+	return code;
+}

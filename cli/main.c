@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/near.h"
+#include "cli.h"
+
+const struct option_info option_table[OPTION_COUNT] = {
+	[OPTION_FILE] = { 'f', "file", "RULES", NULL, "the rules, as in spillway-rules(5); - reads standard input" },
+	[OPTION_QUEUE] = { 'q', "queue", "N|auto", "auto", "the RX queue that diverted flows arrive on" },
+	[OPTION_MODE] = { 'm', "mode", "auto|native|generic", "auto native generic", "where XDP runs: the driver, or the stack" },
+	[OPTION_FOREGROUND] = { 0, "foreground", NULL, NULL, "stay; Ctrl-C takes everything down" },
+	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
+	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
+	[OPTION_HELP] = { 'h', "help", NULL, NULL, "say how to use the command" },
+};
+
+const struct command command_table[] = {
+	{ "up", OPERAND_IFACE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_QUEUE) | OPTION_BIT(OPTION_MODE) | OPTION_BIT(OPTION_FOREGROUND),
+	  OPTION_BIT(OPTION_FILE), "arm an interface with rules",
+	  "Starts the daemon if none runs. Everything is made ready first; the XDP program is attached last.", cmd_up },
+	{ "down", OPERAND_IFACE, 0, 0, "disarm an interface and undo every change",
+	  "The daemon ends with the last interface if `spillway up` started it.", cmd_down },
+	{ "apply", OPERAND_IFACE, OPTION_BIT(OPTION_FILE), OPTION_BIT(OPTION_FILE), "replace the rules of an armed interface",
+	  "Every packet meets the old rules or the new ones. On an error the old ones run on.", cmd_apply },
+	{ "status", OPERAND_IFACE_MAYBE, OPTION_BIT(OPTION_JSON), 0, "how armed interfaces do, and what became of the packets",
+	  "Without an interface: all of them.", cmd_status },
+	{ "rules", OPERAND_IFACE, OPTION_BIT(OPTION_JSON), 0, "the rules of an armed interface, with hits", NULL, cmd_rules },
+	{ "check", OPERAND_NONE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_JSON), OPTION_BIT(OPTION_FILE),
+	  "check rules, and say in which tier each would run", "Needs no privileges and touches nothing.", cmd_check },
+	{ "restore", OPERAND_NONE, OPTION_BIT(OPTION_DRY_RUN), 0, "undo what a daemon that was killed has left",
+	  "Needs no daemon. Only what spillway itself changed is undone, and only if it is still as spillway left it.", cmd_restore },
+	{ "version", OPERAND_NONE, OPTION_BIT(OPTION_JSON), 0, "version of this program and of the running daemon", NULL, cmd_version },
+	{ "completion", OPERAND_SHELL, 0, 0, "print a completion script for a shell",
+	  "For this shell only: source <(spillway completion bash)", cmd_completion },
+	{ "help", OPERAND_COMMAND_MAYBE, 0, 0, "say how to use a command", NULL, cmd_help },
+};
+const unsigned command_count = sizeof(command_table) / sizeof(command_table[0]);
+
+const struct command *command_find(const char *name)
+{
+	for (unsigned i = 0; i < command_count; i++)
+		if (strcmp(command_table[i].name, name) == 0)
+			return &command_table[i];
+	return NULL;
+}
+
+int fail(enum exit_code code, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "spillway: ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return (int)code;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[command_count];
+	const char *near;
+
+	for (unsigned i = 0; i < command_count; i++)
+		names[i] = command_table[i].name;
+	near = near_find(name, names, command_count);
+	if (near)
+		return fail(CODE_USAGE, "no command \"%s\": did you mean %s?", name, near);
+	return fail(CODE_USAGE, "no command \"%s\": see `spillway help`", name);
+}
+
+static int usage_error(const struct command *command, const char *what, const char *which)
+{
+	fprintf(stderr, "spillway: %s: %s%s; usage: ", command->name, what, which);
+	help_usage(command, stderr);
+	return CODE_USAGE;
+}
+
+/* The table's options as getopt_long(3) wants them: `val` is the option_id + 1, so that it cannot be mistaken for an error. */
+static void getopt_tables(const struct command *command, char *letters, struct option *longs)
+{
+	*letters++ = ':'; /* tell a missing argument from an unknown option */
+	for (unsigned id = 0; id < OPTION_COUNT; id++) {
+		const struct option_info *info = &option_table[id];
+
+		if (!((command->options | OPTION_BIT(OPTION_HELP)) & OPTION_BIT(id)))
+			continue;
+		*longs++ = (struct option){ info->name, info->argument ? required_argument : no_argument, NULL, (int)id + 1 };
+		if (!info->letter)
+			continue;
+		*letters++ = info->letter;
+		if (info->argument)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	*longs = (struct option){};
+}
+
+static int option_by_letter(int letter)
+{
+	for (int id = 0; id < OPTION_COUNT; id++)
+		if (option_table[id].letter == letter)
+			return id;
+	return -1;
+}
+
+static int options_parse(const struct command *command, int argc, char **argv, struct arguments *arguments)
+{
+	struct option longs[OPTION_COUNT + 1];
+	char letters[2 * OPTION_COUNT + 2];
+	int got;
+
+	getopt_tables(command, letters, longs);
+	opterr = 0;
+	while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		int id = got > OPTION_COUNT ? option_by_letter(got) : got - 1;
+
+		if (got == '?')
+			return usage_error(command, "unknown option ", optopt ? (char[]){ '-', (char)optopt, '\0' } : argv[optind - 1]);
+		if (got == ':')
+			return usage_error(command, "an argument is missing behind ", argv[optind - 1]);
+		arguments->values[id] = optarg ? optarg : "";
+	}
+	return CODE_OK;
+}
+
+static int operand_check(const struct command *command, int argc, char **argv, struct arguments *arguments)
+{
+	bool needed = command->operand == OPERAND_IFACE || command->operand == OPERAND_SHELL;
+	int count = argc - optind;
+
+	if (count == 0 && needed)
+		return usage_error(command, command->operand == OPERAND_IFACE ? "which interface?" : "which shell?", "");
+	if (count > (command->operand == OPERAND_NONE ? 0 : 1))
+		return usage_error(command, "unexpected ", argv[argc - 1]);
+	arguments->operand = count ? argv[optind] : NULL;
+	return CODE_OK;
+}
+
+static int command_run(const struct command *command, int argc, char **argv)
+{
+	struct arguments arguments = {};
+	int code;
+
+	code = options_parse(command, argc, argv, &arguments);
+	if (code != CODE_OK)
+		return code;
+	if (arguments.values[OPTION_HELP]) {
+		help_command(command, stdout);
+		return CODE_OK;
+	}
+	code = operand_check(command, argc, argv, &arguments);
+	if (code != CODE_OK)
+		return code;
+	for (unsigned id = 0; id < OPTION_COUNT; id++)
+		if ((command->required & OPTION_BIT(id)) && !arguments.values[id])
+			return usage_error(command, "missing option --", option_table[id].name);
+	return command->run(&arguments);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int code;
+
+	if (argc < 2) {
+		help_print(stderr);
+		return CODE_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		argv[1] = "help";
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		argv[1] = "version";
+	command = command_find(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	code = command_run(command, argc - 1, argv + 1);
+	if (fflush(stdout) != 0 && code == CODE_OK)
+		return fail(CODE_REFUSED, "cannot write the output");
+	return code;
+}
