@@ -14,29 +14,39 @@
 #include "cli.h"
 #include "host/link.h"
 
-/* -1: auto */
-static int queue_parse(const char *text, int *ret_queue)
+/* A number, or auto (-1), of an option that may be left away. */
+static int number_parse(const struct arguments *arguments, enum option_id id, json_t *request)
 {
+	const char *text = arguments->values[id];
 	char *end;
-	long queue;
+	long number;
 
-	if (!text || strcmp(text, "auto") == 0) {
-		*ret_queue = -1;
+	if (!text || strcmp(text, "auto") == 0)
 		return CODE_OK;
-	}
 	errno = 0;
-	queue = strtol(text, &end, 10);
-	if (end == text || *end || errno || queue < 0 || queue > INT_MAX)
-		return fail(CODE_USAGE, "up: --queue is a queue number or auto, not \"%s\"", text);
-	*ret_queue = (int)queue;
+	number = strtol(text, &end, 10);
+	if (end == text || *end || errno || number < 0 || number > INT_MAX)
+		return fail(CODE_USAGE, "up: --%s is a number or auto, not \"%s\"", option_table[id].name, text);
+	json_object_set_new(request, option_table[id].name, json_integer(number));
 	return CODE_OK;
 }
 
-static int mode_check(const char *text)
+/* One of the words the option's table entry lists. */
+static int word_parse(const struct arguments *arguments, enum option_id id, json_t *request)
 {
-	if (!text || strcmp(text, "auto") == 0 || strcmp(text, "native") == 0 || strcmp(text, "generic") == 0)
-		return CODE_OK;
-	return fail(CODE_USAGE, "up: --mode is auto, native or generic, not \"%s\"", text);
+	const struct option_info *info = &option_table[id];
+	const char *text = arguments->values[id];
+	const char *at = info->choices;
+	size_t len;
+
+	for (; text && at && *at; at += len + (at[len] == ' ')) {
+		len = strcspn(at, " ");
+		if (len == strlen(text) && memcmp(at, text, len) == 0) {
+			json_object_set_new(request, info->name, json_string(text));
+			return CODE_OK;
+		}
+	}
+	return text ? fail(CODE_USAGE, "up: --%s is %s, not \"%s\"", info->name, info->argument, text) : CODE_OK;
 }
 
 static int no_interface(const char *ifname)
@@ -85,23 +95,26 @@ static int up_request(const struct arguments *arguments, json_t **ret_request)
 {
 	struct rules_error error;
 	struct rules_text text;
-	int queue = -1, code;
+	int code = rules_text_load(arguments->values[OPTION_FILE], &text, &error);
 
-	code = queue_parse(arguments->values[OPTION_QUEUE], &queue);
-	if (code == CODE_OK)
-		code = mode_check(arguments->values[OPTION_MODE]);
-	if (code == CODE_OK)
-		code = rules_text_load(arguments->values[OPTION_FILE], &text, &error);
 	if (code != CODE_OK)
 		return code;
 	*ret_request = rules_request("up", arguments->operand, &text);
 	rules_text_fini(&text);
 	if (!*ret_request)
 		return fail(CODE_USAGE, "the rules are not UTF-8 text");
-	json_object_set_new(*ret_request, "queue", json_integer(queue));
-	if (arguments->values[OPTION_MODE])
-		json_object_set_new(*ret_request, "mode", json_string(arguments->values[OPTION_MODE]));
-	return CODE_OK;
+	code = number_parse(arguments, OPTION_QUEUE, *ret_request);
+	if (code == CODE_OK)
+		code = number_parse(arguments, OPTION_CPU, *ret_request);
+	if (code == CODE_OK)
+		code = word_parse(arguments, OPTION_MODE, *ret_request);
+	if (code == CODE_OK)
+		code = word_parse(arguments, OPTION_REINJECT, *ret_request);
+	if (code != CODE_OK) {
+		json_decref(*ret_request);
+		*ret_request = NULL;
+	}
+	return code;
 }
 
 static void say_armed(const json_t *status)

@@ -11,6 +11,8 @@ const struct option_info option_table[OPTION_COUNT] = {
 	[OPTION_FILE] = { 'f', "file", "RULES", NULL, "the rules, as in spillway-rules(5); - reads standard input" },
 	[OPTION_QUEUE] = { 'q', "queue", "N|auto", "auto", "the RX queue that diverted flows arrive on" },
 	[OPTION_MODE] = { 'm', "mode", "auto|native|generic", "auto native generic", "where XDP runs: the driver, or the stack" },
+	[OPTION_CPU] = { 'c', "cpu", "N|auto", "auto", "the CPU the worker runs on; best not the one of the queue's interrupts" },
+	[OPTION_REINJECT] = { 0, "reinject", "auto|tap|live", "auto tap live", "how valid packets get back into the kernel" },
 	[OPTION_FOREGROUND] = { 0, "foreground", NULL, NULL, "stay; Ctrl-C takes everything down" },
 	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
 	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
@@ -18,7 +20,8 @@ const struct option_info option_table[OPTION_COUNT] = {
 };
 
 const struct command command_table[] = {
-	{ "up", OPERAND_IFACE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_QUEUE) | OPTION_BIT(OPTION_MODE) | OPTION_BIT(OPTION_FOREGROUND),
+	{ "up", OPERAND_IFACE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_QUEUE) | OPTION_BIT(OPTION_CPU) |
+		  OPTION_BIT(OPTION_MODE) | OPTION_BIT(OPTION_REINJECT) | OPTION_BIT(OPTION_FOREGROUND),
 	  OPTION_BIT(OPTION_FILE), "arm an interface with rules",
 	  "Starts the daemon if none runs. Everything is made ready first; the XDP program is attached last.", cmd_up },
 	{ "down", OPERAND_IFACE, 0, 0, "disarm an interface and undo every change",

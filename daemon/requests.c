@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +13,19 @@
 
 /* What a request says; NULL where it does not. Strings are the request's. */
 struct request {
-	const char *cmd, *ifname, *mode, *rules, *rules_file;
-	json_int_t queue; /* -1: auto */
+	const char *cmd, *ifname, *mode, *reinject, *rules, *rules_file;
+	json_int_t queue, cpu; /* -1: auto */
 };
 
 static const char *request_parse(const json_t *json, struct request *ret_request)
 {
-	struct request request = { .queue = -1 };
+	struct request request = { .queue = -1, .cpu = -1 };
 	json_error_t problem;
 	static char text[sizeof(problem.text)];
 
-	if (json_unpack_ex((json_t *)json, &problem, 0, "{s:s, s?s, s?s, s?s, s?s, s?I}", "cmd", &request.cmd, "ifname",
-			   &request.ifname, "mode", &request.mode, "rules", &request.rules, "rules_file", &request.rules_file,
-			   "queue", &request.queue) < 0) {
+	if (json_unpack_ex((json_t *)json, &problem, 0, "{s:s, s?s, s?s, s?s, s?s, s?s, s?I, s?I}", "cmd", &request.cmd, "ifname",
+			   &request.ifname, "mode", &request.mode, "reinject", &request.reinject, "rules", &request.rules,
+			   "rules_file", &request.rules_file, "queue", &request.queue, "cpu", &request.cpu) < 0) {
 		memcpy(text, problem.text, sizeof(text));
 		return text;
 	}
@@ -136,30 +137,35 @@ void daemon_guard_close(struct daemon *daemon, unsigned index)
 	memmove(&daemon->guards[index], &daemon->guards[index + 1], (daemon->n_guards - index) * sizeof(daemon->guards[0]));
 }
 
-static int mode_parse(const char *text, enum guard_mode *ret_mode)
+/* Index of the word, 0 if there is none to look up, -EINVAL if it is not among them. */
+static int word_find(const char *text, const char *const words[], unsigned n)
 {
-	static const char *const names[] = {
-		[GUARD_MODE_AUTO] = "auto",
-		[GUARD_MODE_NATIVE] = "native",
-		[GUARD_MODE_GENERIC] = "generic",
-	};
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!text || strcmp(text, names[i]) == 0) {
-			*ret_mode = (enum guard_mode)i;
-			return 0;
-		}
+	for (unsigned i = 0; i < n; i++)
+		if (!text || strcmp(text, words[i]) == 0)
+			return (int)i;
 	return -EINVAL;
 }
 
 static const char *config_parse(const struct request *request, struct guard_config *ret_config)
 {
+	static const char *const modes[] = { [GUARD_MODE_AUTO] = "auto", [GUARD_MODE_NATIVE] = "native", [GUARD_MODE_GENERIC] = "generic" };
+	static const char *const ways[] = { [REINJECT_AUTO] = "auto", [REINJECT_TAP] = "tap", [REINJECT_LIVE] = "live" };
+	int mode = word_find(request->mode, modes, 3);
+	int reinject = word_find(request->reinject, ways, 3);
+
 	if (strlen(request->ifname) >= sizeof(ret_config->ifname))
 		return "no interface has so long a name";
 	if (request->queue < -1 || request->queue > INT_MAX)
 		return "queue is a number from 0, or -1 for auto";
-	if (mode_parse(request->mode, &ret_config->mode) < 0)
+	if (request->cpu < -1 || request->cpu >= CPU_SETSIZE)
+		return "cpu is a number from 0, or -1 for auto";
+	if (mode < 0)
 		return "mode is auto, native or generic";
+	if (reinject < 0)
+		return "reinject is auto, tap or live";
+	ret_config->mode = (enum guard_mode)mode;
+	ret_config->reinject = (enum reinject_kind)reinject;
+	ret_config->cpu = (int)request->cpu;
 	strcpy(ret_config->ifname, request->ifname);
 	ret_config->queue = (int)request->queue;
 	return NULL;

@@ -23,8 +23,8 @@
 
 struct table {
 	__u32 first, count; /* hash over queues first .. first+count-1 */
-	__u32 port;         /* flow rule: UDP to this port, host order ... */
-	__u32 queue;        /* ... goes to this queue; QUEUE_NONE: no rule */
+	__u32 port;	    /* flow rule: UDP to this port, host order ... */
+	__u32 queue;	    /* ... goes to this queue; QUEUE_NONE: no rule */
 };
 
 struct {

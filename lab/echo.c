@@ -13,7 +13,7 @@
 
 #include "innocents.h"
 
-#define DATAGRAM 64 /* bytes a client sends */
+#define DATAGRAM 64  /* bytes a client sends */
 #define DATAGRAMS 64 /* the server's one receive call */
 
 struct datagrams {
@@ -143,7 +143,8 @@ static void echo_send(struct echo_client *client, uint64_t n)
 		union {
 			struct echo echo;
 			char bytes[DATAGRAM];
-		} out = { .echo.flow = client->sent % client->options->flows, .echo.number = client->sent / client->options->flows };
+		} out = { .echo.flow = client->sent % client->options->flows,
+			  .echo.number = client->sent / client->options->flows };
 
 		out.echo.sent_ns = clock_ns(CLOCK_REALTIME);
 		if (send(client->fds[out.echo.flow], &out, sizeof(out), 0) < 0)
@@ -183,7 +184,9 @@ static void echo_receive(struct echo_client *client, uint64_t flow)
 	for (;;) {
 		char in[DATAGRAM], control[256];
 		struct iovec iov = { in, sizeof(in) };
-		struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr message = {
+			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+		};
 		ssize_t n = recvmsg(client->fds[flow], &message, 0);
 		struct echo echo;
 

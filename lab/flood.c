@@ -45,7 +45,7 @@
 #define SECONDS_MAX 120
 #define BATCH_DEFAULT 512
 #define UNPACED_BATCH 16384
-#define KERNEL_BATCH 64  /* frames the kernel makes before it hands them over: well below a veth ring of 256 */
+#define KERNEL_BATCH 64	    /* frames the kernel makes before it hands them over: well below a veth ring of 256 */
 #define CATCH_UP_NS 5000000 /* a stream that had to wait for its CPU makes up for this much and forgets the rest */
 #define NS_PER_S 1000000000ull
 
@@ -273,7 +273,20 @@ static void help(void)
 	       SECONDS_MAX, BATCH_DEFAULT, UNPACED_BATCH);
 }
 
-enum { OPT_DEV, OPT_MAC, OPT_DST4, OPT_DST6, OPT_CPU, OPT_GARBAGE, OPT_DNS, OPT_SECONDS, OPT_UNPACED, OPT_BATCH, OPT_JSON, OPT_HELP };
+enum {
+	OPT_DEV,
+	OPT_MAC,
+	OPT_DST4,
+	OPT_DST6,
+	OPT_CPU,
+	OPT_GARBAGE,
+	OPT_DNS,
+	OPT_SECONDS,
+	OPT_UNPACED,
+	OPT_BATCH,
+	OPT_JSON,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{ "dev", required_argument, NULL, OPT_DEV },
@@ -299,7 +312,8 @@ static int number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (errno || *end || end == text || *text == '-' || value < min || value > max)
-		return complain(0, "'%s' is not a number from %llu to %llu", text, (unsigned long long)min, (unsigned long long)max);
+		return complain(0, "'%s' is not a number from %llu to %llu", text, (unsigned long long)min,
+				(unsigned long long)max);
 	*ret = value;
 	return 0;
 }

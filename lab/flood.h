@@ -11,11 +11,11 @@
 #define FLOOD_DNS_PORT 53
 
 struct flood_config {
-	__u64 dst6[2];    /* as in the packet */
-	__u32 dst4;       /* as in the packet */
-	__u32 ifindex;    /* the wire */
-	__u32 dns_share;  /* of 2^32: how many of the packets are DNS */
-	__u32 share6;     /* of 256: how many are IPv6 */
+	__u64 dst6[2];		      /* as in the packet */
+	__u32 dst4;		      /* as in the packet */
+	__u32 ifindex;		      /* the wire */
+	__u32 dns_share;	      /* of 2^32: how many of the packets are DNS */
+	__u32 share6;		      /* of 256: how many are IPv6 */
 	__u16 dst_mac[3], src_mac[3]; /* as in the packet */
 };
 

@@ -122,7 +122,8 @@ void loop_close(struct loop *loop)
 
 void report_begin(const struct loop *loop, bool total)
 {
-	printf("{\"t\":%.3f,\"total\":%s", (double)(clock_ns(CLOCK_MONOTONIC) - loop->start_ns) / NS_PER_S, total ? "true" : "false");
+	printf("{\"t\":%.3f,\"total\":%s", (double)(clock_ns(CLOCK_MONOTONIC) - loop->start_ns) / NS_PER_S,
+	       total ? "true" : "false");
 }
 
 void report_end(void)
@@ -194,10 +195,14 @@ static int help(void)
 enum { OPT_PORT, OPT_DST4, OPT_DST6, OPT_SECONDS, OPT_FLOWS, OPT_PPS, OPT_MBPS, OPT_HELP };
 
 static const struct option long_options[] = {
-	{ "port", required_argument, NULL, OPT_PORT },   { "dst4", required_argument, NULL, OPT_DST4 },
-	{ "dst6", required_argument, NULL, OPT_DST6 },   { "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "flows", required_argument, NULL, OPT_FLOWS }, { "pps", required_argument, NULL, OPT_PPS },
-	{ "mbps", required_argument, NULL, OPT_MBPS },   { "help", no_argument, NULL, OPT_HELP },
+	{ "port", required_argument, NULL, OPT_PORT },
+	{ "dst4", required_argument, NULL, OPT_DST4 },
+	{ "dst6", required_argument, NULL, OPT_DST6 },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "flows", required_argument, NULL, OPT_FLOWS },
+	{ "pps", required_argument, NULL, OPT_PPS },
+	{ "mbps", required_argument, NULL, OPT_MBPS },
+	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
 
@@ -273,7 +278,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (!options.port || (command->client && !options.has4 && !options.has6)) {
-		fprintf(stderr, "spillway-innocents: %s needs --port%s\n", command->name, command->client ? " and --dst4 or --dst6" : "");
+		fprintf(stderr, "spillway-innocents: %s needs --port%s\n", command->name,
+			command->client ? " and --dst4 or --dst6" : "");
 		return 2;
 	}
 	((struct sockaddr_in *)&options.dst4)->sin_family = AF_INET;

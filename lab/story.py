@@ -122,8 +122,9 @@ class Janitor:
             for pid in run("ip", "netns", "pids", side, check=False).split():
                 with contextlib.suppress(ValueError, ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
-        if SPILLWAY.exists() and os.path.exists(f"/run/netns/{sides['srv']}"):  # if spillwayd left pins, nobody else knows them
-            run("nsenter", f"--net=/run/netns/{sides['srv']}", "env", f"SPILLWAY_RUN_DIR={directory}/run", SPILLWAY, "restore", check=False)
+        server = f"/run/netns/{sides['srv']}"
+        if SPILLWAY.exists() and os.path.exists(server):  # a killed spillwayd leaves pins outside the namespace
+            run("nsenter", f"--net={server}", "env", f"SPILLWAY_RUN_DIR={directory}/run", SPILLWAY, "restore", check=False)
         for side in sides.values():
             run("ip", "netns", "del", side, check=False)
         shutil.rmtree(directory, ignore_errors=True)
@@ -151,10 +152,9 @@ class Stage:
     def start(self, side, *words, out):
         """Start a process whose output goes to a file of that name; return it and the path."""
         path = self.directory / out
-        environment = dict(os.environ, SPILLWAY_RUN_DIR=str(self.directory / "run"))
         with open(path, "wb") as file:
-            process = subprocess.Popen(self.command(side, *words), stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                       start_new_session=True, env=environment)
+            process = subprocess.Popen(self.command(side, *words), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                                       start_new_session=True)
         return process, path
 
     def build(self):
@@ -184,7 +184,7 @@ class Stage:
     def build_director(self):
         self.run("atk", "tc", "qdisc", "add", "dev", "wire0", "clsact")
         for hook, section in (("egress", "tc/director"), ("ingress", "tc/router")):
-            self.run("atk", "tc", "filter", "add", "dev", "wire0", hook, "bpf", "direct-action", "object-file", BPF, "section", section)
+            self.run("atk", "tc", "filter", "add", "dev", "wire0", hook, "bpf", "da", "obj", BPF, "sec", section)
         shown = json.loads(self.run("atk", "tc", "-j", "filter", "show", "dev", "wire0", "egress"))
         program = next(f["options"]["prog"]["id"] for f in shown if "prog" in f.get("options", {}))
         self.director_map = json.loads(run("bpftool", "-j", "prog", "show", "id", program))["map_ids"][0]
@@ -202,11 +202,25 @@ class Stage:
                         f"ns A {SERVER4}\nns AAAA {SERVER6}\n" + "".join(hosts))
         (self.directory / "queries").write_text("".join(f"h{i}.example A\nh{i}.example AAAA\n" for i in range(DNS_NAMES)))
         # NSD answers 200 queries a second per client prefix unless told otherwise, which would look like loss.
-        config.write_text(f"server:\n  ip-address: {SERVER4}\n  ip-address: {SERVER6}\n  server-count: 1\n  rrl-ratelimit: 0\n"
-                          f'  username: ""\n  chroot: ""\n  database: ""\n  zonesdir: "{self.directory}"\n  xfrdir: "{self.directory}"\n'
-                          f'  pidfile: "{self.directory}/nsd.pid"\n  zonelistfile: "{self.directory}/zone.list"\n'
-                          f'  xfrdfile: "{self.directory}/xfrd.state"\nremote-control:\n  control-enable: no\n'
-                          f'zone:\n  name: example.\n  zonefile: "{zone}"\n')
+        config.write_text(f"""server:
+  ip-address: {SERVER4}
+  ip-address: {SERVER6}
+  server-count: 1
+  rrl-ratelimit: 0
+  username: ""
+  chroot: ""
+  database: ""
+  zonesdir: "{self.directory}"
+  xfrdir: "{self.directory}"
+  xfrdfile: "{self.directory}/xfrd.state"
+  zonelistfile: "{self.directory}/zone.list"
+  pidfile: "{self.directory}/nsd.pid"
+remote-control:
+  control-enable: no
+zone:
+  name: example.
+  zonefile: "{zone}"
+""")
         self.start("srv", "nsd", "-d", "-c", config, out="nsd.log")
         self.start("srv", INNOCENTS, "echo-server", "--port", ECHO_PORT, out="echo-server")
         self.start("srv", INNOCENTS, "tcp-sink", "--port", SINK_PORT, out="tcp-sink")
@@ -225,15 +239,25 @@ class Stage:
 
     def host_state(self):
         """All that spillway may touch on the server and on the machine, as text to be compared byte for byte."""
-        nic = self.sides["srv"]
-        parts = [run("ip", "-n", nic, "-d", "link"), self.run("srv", "bpftool", "net"), self.run("srv", "tc", "qdisc"),
+        server = self.sides["srv"]
+        knobs = "cd /sys/class/net/nic0 && grep -r . queues threaded napi_* gro_*"
+        parts = [run("ip", "-n", server, "-d", "link"), self.run("srv", "bpftool", "net"), self.run("srv", "tc", "qdisc"),
                  *(self.run("srv", "tc", "filter", "show", "dev", "nic0", hook, check=False) for hook in ("ingress", "egress")),
                  self.run("srv", "nft", "list", "ruleset"), self.run("srv", "sysctl", "net"),
                  *(self.run("srv", "ethtool", flag, "nic0", check=False) for flag in ("-k", "-l", "-x", "-n", "-c", "-g")),
-                 run("ip", "netns", "exec", nic, "sh", "-c", "cd /sys/class/net/nic0 && grep -r . queues threaded napi_* gro_*", check=False),
-                 run("findmnt", "-n", "-t", "bpf", "-o", "TARGET", check=False), run("find", "/sys/fs/bpf", check=False),
-                 run("ip", "link"), run("nft", "list", "ruleset"), run("tc", "qdisc")]
+                 run("ip", "netns", "exec", server, "sh", "-c", knobs, check=False),
+                 run("ip", "link"), run("nft", "list", "ruleset"), run("tc", "qdisc"), self.pins()]
         return "".join(part if part.endswith("\n") else part + "\n" for part in parts)
+
+
+    def pins(self):
+        """The BPF file systems and what is in them, but for what spillway pins for other network namespaces meanwhile."""
+        inode = os.stat(f"/run/netns/{self.sides['srv']}").st_ino
+        paths = run("find", "/sys/fs/bpf", check=False).splitlines()
+        foreign = {path for path in paths if re.match(rf"/sys/fs/bpf/spillway/(?!{inode}-)", path)}
+        if foreign:
+            foreign.add("/sys/fs/bpf/spillway")
+        return run("findmnt", "-n", "-t", "bpf", "-o", "TARGET", check=False) + "\n".join(path for path in paths if path not in foreign)
 
 
 class Armed:
@@ -295,8 +319,9 @@ class Dnsperf:
 
     def __init__(self, stage, server, qps, seconds):
         self.seconds = seconds
-        self.process, path = stage.start("cli", "taskset", "-c", ISOLATED_QUEUE, "dnsperf", "-s", server, "-d", stage.directory / "queries", "-l", seconds, "-Q", qps,
-                                         "-c", 20, "-q", 65000, "-t", 1, "-v", out=f"dnsperf-{server}")
+        self.process, path = stage.start("cli", "taskset", "-c", ISOLATED_QUEUE, "dnsperf", "-s", server, "-l", seconds, "-Q", qps,
+                                         "-d", stage.directory / "queries", "-c", 20, "-q", 65000, "-t", 1, "-v",
+                                         out=f"dnsperf-{server}")
         self.follow = Follow(path)
         self.latencies = []
         self.sent = 0
@@ -339,8 +364,8 @@ class Reporter:
 
 
 class Innocents:
-    """The fixed load that every phase carries. A packet's interrupt comes on its sender's CPU here, on a NIC on its queue's CPU: so
-    each client keeps to the CPU of the queue that the flow director gives its packets."""
+    """The fixed load that every phase carries. Here a packet is received on its sender's CPU, behind a NIC on its queue's: so each
+    client keeps to the CPU of the queue that the flow director gives its packets."""
 
     def __init__(self, stage, seconds):
         both, end = ("--dst4", SERVER4, "--dst6", SERVER6), ("--seconds", seconds)
@@ -442,7 +467,7 @@ def user_tier_holds(stage, armed, pps, seconds):
 
 
 def user_tier_rate(stage, armed, seconds, steps):
-    """The highest rate found: up or down by a fifth from the story's own until it turns, each rate tried twice before it counts as failed."""
+    """The highest rate found, going up or down by a fifth from the story's own; a rate has failed when it failed twice."""
     pps, best = TORTURE_PPS, 0.0
     held = lambda rate: user_tier_holds(stage, armed, rate, seconds) or user_tier_holds(stage, armed, rate, seconds)
     for _ in range(steps):
@@ -485,7 +510,7 @@ def tell(stage, options):
     stage.serve()
     stage.direct(0, 2)
     result["wire_mpps"] = wire_rate(stage, 1.5)
-    say(f"  the wire: {result['wire_mpps']:.1f} Mpps of this flood from two CPUs into a program that only drops; every rate below is a share of it")
+    say(f"  the wire: two CPUs carry {result['wire_mpps']:.1f} Mpps of this flood into a program that only drops; no rate below can be higher")
     before = stage.host_state()
 
     say("1 quiet: NSD, UDP echo, a TCP transfer and TCP connects, nobody disturbs them")

@@ -6,13 +6,13 @@
 #include "classify/dns.h"
 
 #define DNS_HEADER_LEN 12
-#define BYTES(b) ((uint64_t)(b) * 0x0101010101010101u)
+#define BYTES(b) ((uint64_t)(b)*0x0101010101010101u)
 
 /* Eight bytes at once: add 0x20 to each that is in 'A'..'Z'. */
 static uint64_t lower8(uint64_t bytes)
 {
 	uint64_t low7 = bytes & BYTES(0x7f);
-	uint64_t from_a = low7 + BYTES(0x80 - 'A');       /* top bit: low seven bits >= 'A' */
+	uint64_t from_a = low7 + BYTES(0x80 - 'A');	  /* top bit: low seven bits >= 'A' */
 	uint64_t past_z = low7 + BYTES(0x80 - ('Z' + 1)); /* top bit: low seven bits > 'Z' */
 	uint64_t upper = from_a & ~past_z & ~bytes & BYTES(0x80);
 
@@ -147,7 +147,8 @@ void dns_name_to_text(const uint8_t *name, char ret_text[DNS_TEXT_MAX])
 	while (*name) {
 		for (unsigned left = *name++; left; left--, name++) {
 			int plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-				    (*name >= '0' && *name <= '9') || *name == '-' || *name == '_' || *name == '*' || *name == '/';
+				    (*name >= '0' && *name <= '9') || *name == '-' || *name == '_' || *name == '*' ||
+				    *name == '/';
 
 			if (plain)
 				*to++ = (char)*name;

@@ -69,11 +69,14 @@ void arena_fini(struct arena *arena)
 }
 
 const char *const action_names[ACTION_KIND_COUNT] = {
-	[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_ALLOW] = "allow", [ACTION_DROP] = "drop", [ACTION_PASS] = "pass",
+	[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_ALLOW] = "allow",
+	[ACTION_DROP] = "drop",	  [ACTION_PASS] = "pass",
 };
 
 const char *const condition_names[CONDITION_COUNT] = {
-	[CONDITION_FRAGMENT] = "fragment", [CONDITION_UNPARSED] = "unparsed", [CONDITION_TRUNCATED] = "truncated",
+	[CONDITION_FRAGMENT] = "fragment",
+	[CONDITION_UNPARSED] = "unparsed",
+	[CONDITION_TRUNCATED] = "truncated",
 };
 
 static const struct protocol protocols[] = {

@@ -66,10 +66,10 @@ struct set {
 /* `ip`, `udp`, ...: a question of its own, or in front of `src`, `port` and so on. */
 struct protocol {
 	const char *word;
-	uint8_t family;    /* 4, 6 or 0: either */
+	uint8_t family;	   /* 4, 6 or 0: either */
 	int16_t l4_proto;  /* or -1 */
 	uint16_t eth_type; /* or 0 */
-	bool has_ports;    /* may stand in front of `port` */
+	bool has_ports;	   /* may stand in front of `port` */
 };
 
 const struct protocol *protocol_find(const char *word, size_t len);
@@ -102,7 +102,7 @@ enum expr_kind { EXPR_TEST, EXPR_NOT, EXPR_AND, EXPR_OR };
 struct expr {
 	enum expr_kind kind;
 	unsigned depth; /* 1: a test */
-	bool deep;      /* has a question only the user tier answers */
+	bool deep;	/* has a question only the user tier answers */
 	size_t n;
 	struct expr **children; /* 1 for not, 2 and more for and, or */
 	struct test *test;
@@ -160,7 +160,7 @@ struct rules {
 };
 
 void statement_print(const struct statement *statement, FILE *out); /* print.c; no line end */
-int rules_check(struct rules *rules);                               /* check.c; fills warnings; 0 or -ENOMEM */
+int rules_check(struct rules *rules);				    /* check.c; fills warnings; 0 or -ENOMEM */
 
 extern const char *const action_names[ACTION_KIND_COUNT];
 extern const char *const condition_names[CONDITION_COUNT];

@@ -114,9 +114,9 @@ static int lex_operator(struct lexer *lexer)
 		char text[3];
 		int kind;
 	} operators[] = {
-		{ "&&", TOKEN_AND }, { "||", TOKEN_OR }, { "==", TOKEN_EQ }, { "!=", TOKEN_NE }, { "<=", TOKEN_LE },
-		{ ">=", TOKEN_GE },  { "=", TOKEN_EQ },	 { "!", '!' },	     { "&", '&' },	 { "<", '<' },
-		{ ">", '>' },	     { "(", '(' },	 { ")", ')' },	     { "{", '{' },	 { "}", '}' },
+		{ "&&", TOKEN_AND }, { "||", TOKEN_OR },   { "==", TOKEN_EQ }, { "!=", TOKEN_NE }, { "<=", TOKEN_LE },
+		{ ">=", TOKEN_GE },  { "=", TOKEN_EQ },	   { "!", '!' },       { "&", '&' },	   { "<", '<' },
+		{ ">", '>' },	     { "(", '(' },	   { ")", ')' },       { "{", '{' },	   { "}", '}' },
 		{ ",", ',' },	     { ";", TOKEN_BREAK },
 	};
 

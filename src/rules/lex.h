@@ -18,7 +18,7 @@ struct source {
 /* Other tokens are their character: ( ) { } , ! & < > */
 enum token_kind {
 	TOKEN_END = 256, /* of the text */
-	TOKEN_BREAK,     /* of a statement: line end or ; */
+	TOKEN_BREAK,	 /* of a statement: line end or ; */
 	TOKEN_WORD,
 	TOKEN_STRING, /* quotes included */
 	TOKEN_AND,    /* && */
@@ -39,7 +39,7 @@ struct lexer {
 	const struct source *source;
 	struct rules_error *error;
 	size_t at;
-	unsigned line;    /* at `at` */
+	unsigned line;	  /* at `at` */
 	unsigned nesting; /* open ( and { */
 	struct token token;
 };

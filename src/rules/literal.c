@@ -20,7 +20,7 @@ static const struct named_number port_names[] = {
 };
 
 static const struct named_number proto_names[] = {
-	{ "icmp", 1 }, { "igmp", 2 },	{ "ipip", 4 }, { "tcp", 6 },   { "udp", 17 },	{ "gre", 47 },	 { "esp", 50 },
+	{ "icmp", 1 }, { "igmp", 2 },	{ "ipip", 4 },	{ "tcp", 6 },	{ "udp", 17 },	 { "gre", 47 },	  { "esp", 50 },
 	{ "ah", 51 },  { "icmp6", 58 }, { "ospf", 89 }, { "pim", 103 }, { "vrrp", 112 }, { "sctp", 132 }, { "udplite", 136 },
 };
 
@@ -164,7 +164,8 @@ int literal_ether_proto(struct word word, struct range *ret, char message[LITERA
 	if (r < 0)
 		return r;
 	if (ret->lo < 0x600)
-		return wrong(message, "EtherType %.*s is impossible: at least 0x600 (below it is an 802.3 length)", WORD_ARG(word));
+		return wrong(message, "EtherType %.*s is impossible: at least 0x600 (below it is an 802.3 length)",
+			     WORD_ARG(word));
 	ret->hi = ret->lo;
 	return 0;
 }
@@ -310,7 +311,8 @@ int literal_name(struct arena *arena, struct word word, struct wire_name *ret, c
 	case -ENAMETOOLONG:
 		return wrong(message, "`%.*s` is longer than %d bytes", WORD_ARG(word), DNS_NAME_MAX);
 	default:
-		return wrong(message, "`%.*s`: a byte is written \\DDD, 000 to 255, and any other character as \\X", WORD_ARG(word));
+		return wrong(message, "`%.*s`: a byte is written \\DDD, 000 to 255, and any other character as \\X",
+			     WORD_ARG(word));
 	}
 	ret->bytes = (const uint8_t *)arena_copy(arena, (const char *)wire, len);
 	ret->len = (uint8_t)len;

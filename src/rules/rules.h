@@ -36,9 +36,15 @@ struct rule_info {
 	const char *text;      /* canonical text of the statement, loads again to the same rule */
 };
 
-/* Text of `len` bytes (need not end in NUL) to a rule set. 0, or -EINVAL with *ret_error filled, -ENOMEM, -E2BIG. */
+/*
+ * Text of `len` bytes (need not end in NUL) to a rule set. 0, or with *ret_error filled -EINVAL, -ENOMEM, -E2BIG. Opens no file: a
+ * set's `file "F"` is an error here, or whoever may send the daemon rules could read F in its messages.
+ */
 int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error);
-/* The same from a file; "-" is stdin. Other errors are those of open(2) and read(2), also told in *ret_error. */
+/*
+ * The same from a file; "-" is stdin. `file "F"` is read, relative to the rules file; rules_print() writes what was in F, so its
+ * text needs no other file. Other errors are those of open(2) and read(2), also told in *ret_error.
+ */
 int rules_load(const char *path, struct rules **ret_rules, struct rules_error *ret_error);
 struct rules *rules_free(struct rules *rules); /* NULL is fine; returns NULL */
 
@@ -48,7 +54,8 @@ struct rule_info rules_info(const struct rules *rules, size_t index);
 size_t rules_warning_count(const struct rules *rules);
 const struct rules_error *rules_warning(const struct rules *rules, size_t index);
 
-void rules_print(const struct rules *rules, FILE *out);              /* canonical text; loads again to the same image */
+/* Canonical text; loads again to the same image, line numbers included. */
+void rules_print(const struct rules *rules, FILE *out);
 void rules_error_print(const struct rules_error *error, const char *severity, FILE *out);
 
 /*

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An expression means what it means to tcpdump: `and` and `or` bind alike and group from the left, `not` binds tightest, and a
+ * value that stands alone takes over the words in front of the last one (`port 53 or 80`). Those words are parser->carry. What goes
+ * beyond pcap-filter(7) are lists, sets, and the questions pcap does not have.
+ *
+ * Nesting is bounded twice: parser->depth bounds the recursion here, expr->depth (which also grows when `and` and `or` alternate
+ * without parentheses) that of every reader of the tree.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "rules/parser.h"
+
+static int parse_term(struct parser *parser, struct expr **ret_expr);
+static int parse_expr(struct parser *parser, struct expr **ret_expr);
+
+static bool at_and(const struct parser *parser)
+{
+	return at_kind(parser, TOKEN_AND) || at_word(parser, "and");
+}
+
+static bool at_or(const struct parser *parser)
+{
+	return at_kind(parser, TOKEN_OR) || at_word(parser, "or");
+}
+
+static int new_test(struct parser *parser, const struct test *test, struct expr **ret_expr)
+{
+	struct expr *expr = expr_new_test(&parser->rules->arena, test);
+
+	if (!expr)
+		return -ENOMEM;
+	*ret_expr = expr;
+	return 0;
+}
+
+static enum test_kind type_test(enum value_type type)
+{
+	switch (type) {
+	case VALUE_PORT:
+		return TEST_PORT;
+	case VALUE_PROTO:
+		return TEST_PROTO;
+	default:
+		return TEST_ADDR;
+	}
+}
+
+/* The values behind the words in `in`, which the next value may take over. */
+static int parse_qualified_values(struct parser *parser, const struct qualifiers *in, struct expr **ret_expr)
+{
+	struct test test = { .kind = type_test(in->type), .protocol = in->protocol, .direction = in->direction };
+	bool values_only = parser->values_only;
+	int r;
+
+	parser->carry = *in;
+	if (at_kind(parser, '(')) {
+		parser->values_only = true;
+		r = parse_term(parser, ret_expr);
+		parser->values_only = values_only;
+		return r;
+	}
+	r = parse_list(parser, in, &test.list);
+	return r < 0 ? r : new_test(parser, &test, ret_expr);
+}
+
+/* `src`, `dst`, `src or dst`, `src and dst`; nothing is both directions' or. */
+static int parse_direction(struct parser *parser, enum direction *ret)
+{
+	bool src = at_word(parser, "src");
+	const char *other = src ? "dst" : "src";
+	enum direction joint;
+	int r;
+
+	*ret = DIRECTION_ANY;
+	if (!src && !at_word(parser, "dst"))
+		return 0;
+	*ret = src ? DIRECTION_SRC : DIRECTION_DST;
+	r = next(parser);
+	if (r < 0 || (!at_and(parser) && !at_or(parser)))
+		return r;
+	joint = at_and(parser) ? DIRECTION_BOTH : DIRECTION_ANY;
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (!at_word(parser, other))
+		return fail(parser, "`%s` needs a value in front of `%s`, or `%s` behind it", src ? "src" : "dst",
+			    joint == DIRECTION_BOTH ? "and" : "or", other);
+	*ret = joint;
+	return next(parser);
+}
+
+static enum value_type at_type(const struct parser *parser)
+{
+	static const struct {
+		const char *word;
+		enum value_type type;
+	} types[] = {
+		{ "host", VALUE_HOST },	     { "net", VALUE_NET },     { "port", VALUE_PORT },
+		{ "portrange", VALUE_PORT }, { "proto", VALUE_PROTO },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if (at_word(parser, types[i].word))
+			return types[i].type;
+	return VALUE_NONE;
+}
+
+/* Do the words in `in` go together? The token is the type word, or what stands in its place. */
+static int check_qualifiers(struct parser *parser, const struct qualifiers *in)
+{
+	const struct protocol *protocol = in->protocol;
+
+	if (in->type == VALUE_PROTO && in->direction != DIRECTION_ANY)
+		return fail(parser, "a protocol number has no direction: leave out `src`, `dst`");
+	if (in->type == VALUE_PROTO && protocol && (!protocol->family || protocol->l4_proto >= 0))
+		return fail(parser, "only `ip` and `ip6` may stand in front of `proto`");
+	if (in->type == VALUE_PORT && protocol && !protocol->has_ports)
+		return fail(parser, "%s has no ports", protocol->word);
+	if (protocol && protocol->eth_type)
+		return fail(parser, "addresses inside %s packets are not looked at", protocol->word);
+	return 0;
+}
+
+/* [src|dst|...] [host|net|port|portrange|proto] VALUES, with the protocol word read before. */
+static int parse_qualified(struct parser *parser, const struct protocol *protocol, struct expr **ret_expr)
+{
+	struct qualifiers in = { .protocol = protocol };
+	bool directed = at_word(parser, "src") || at_word(parser, "dst");
+	int r;
+
+	r = parse_direction(parser, &in.direction);
+	if (r < 0)
+		return r;
+	in.type = at_type(parser);
+	r = check_qualifiers(parser, &in);
+	if (r < 0)
+		return r;
+	if (in.type == VALUE_NONE && directed)
+		in.type = VALUE_ADDR;
+	else
+		r = next(parser);
+	return r < 0 ? r : parse_qualified_values(parser, &in, ret_expr);
+}
+
+static bool at_value(const struct parser *parser, enum value_type type)
+{
+	struct word word = token_word(parser);
+
+	if (at_kind(parser, '{'))
+		return true;
+	if (!at_kind(parser, TOKEN_WORD))
+		return false;
+	if ((word.text[0] >= '0' && word.text[0] <= '9') || word.text[0] == '@' || literal_is_address(word))
+		return true;
+	return type == VALUE_PORT && literal_is_port_name(word);
+}
+
+static int parse_protocol(struct parser *parser, const struct protocol *protocol, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_PROTOCOL, .protocol = protocol };
+	int r;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
+		return parse_qualified(parser, protocol, ret_expr);
+	if (at_value(parser, VALUE_PORT))
+		return fail(parser, "expected `host`, `net`, `port`, `src` or `dst` between `%s` and `%.*s`", protocol->word,
+			    WORD_ARG(token_word(parser)));
+	return new_test(parser, &test, ret_expr);
+}
+
+static int parse_ether(struct parser *parser, struct expr **ret_expr)
+{
+	struct qualifiers in = { .type = VALUE_ETHER_PROTO };
+	struct test test = { .kind = TEST_ETHER_PROTO };
+	int r;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (!at_word(parser, "proto"))
+		return fail(parser, "expected `proto` behind `ether`");
+	r = next(parser);
+	if (r == 0)
+		r = parse_list(parser, &in, &test.list);
+	return r < 0 ? r : new_test(parser, &test, ret_expr);
+}
+
+/* The frame lengths that `OPERATOR bound` means; `!=` is the caller's. */
+static int length_range(struct parser *parser, int oper, uint32_t bound, struct range *ret)
+{
+	switch (oper) {
+	case '<':
+		if (bound == 0)
+			return fail(parser, "no frame is shorter than 0 bytes");
+		*ret = (struct range){ 0, bound - 1 };
+		return 0;
+	case '>':
+		if (bound == UINT16_MAX)
+			return fail(parser, "no frame is longer than %u bytes", bound);
+		*ret = (struct range){ bound + 1, UINT16_MAX };
+		return 0;
+	case TOKEN_LE:
+		*ret = (struct range){ 0, bound };
+		return 0;
+	case TOKEN_GE:
+		*ret = (struct range){ bound, UINT16_MAX };
+		return 0;
+	default:
+		*ret = (struct range){ bound, bound };
+		return 0;
+	}
+}
+
+/* OPERATOR N, the operator read before. */
+static int parse_length_bound(struct parser *parser, int oper, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_LEN };
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+	union value value;
+	uint32_t bound;
+	int r;
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected a frame length, found %s", found(parser, buffer));
+	if (literal_number(token_word(parser), "frame length", UINT16_MAX, &bound, message) < 0)
+		return fail(parser, "%s", message);
+	r = length_range(parser, oper, bound, &value.range);
+	if (r == 0)
+		r = list_add(parser, &test.list, &value);
+	if (r == 0)
+		r = next(parser);
+	if (r == 0)
+		r = new_test(parser, &test, ret_expr);
+	if (r < 0 || oper != TOKEN_NE)
+		return r;
+	*ret_expr = expr_new(&parser->rules->arena, EXPR_NOT, *ret_expr);
+	return *ret_expr ? 0 : -ENOMEM;
+}
+
+/* len A-B | len {A, B-C} | len @set | len < N ... */
+static int parse_len(struct parser *parser, struct expr **ret_expr)
+{
+	struct qualifiers in = { .type = VALUE_LEN };
+	struct test test = { .kind = TEST_LEN };
+	int r, oper;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	oper = parser->lexer.token.kind;
+	if (oper == '<' || oper == '>' || oper == TOKEN_LE || oper == TOKEN_GE || oper == TOKEN_EQ || oper == TOKEN_NE) {
+		r = next(parser);
+		return r < 0 ? r : parse_length_bound(parser, oper, ret_expr);
+	}
+	r = parse_list(parser, &in, &test.list);
+	return r < 0 ? r : new_test(parser, &test, ret_expr);
+}
+
+static int parse_less(struct parser *parser, struct expr **ret_expr)
+{
+	int r = next(parser);
+
+	return r < 0 ? r : parse_length_bound(parser, TOKEN_LE, ret_expr);
+}
+
+static int parse_greater(struct parser *parser, struct expr **ret_expr)
+{
+	int r = next(parser);
+
+	return r < 0 ? r : parse_length_bound(parser, TOKEN_GE, ret_expr);
+}
+
+static int parse_hex(struct parser *parser, const char *what, uint8_t ret_bytes[IMAGE_PAYLOAD_MAX], size_t *ret_len)
+{
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected %s, found %s", what, found(parser, buffer));
+	if (literal_hex(token_word(parser), ret_bytes, ret_len, message) < 0)
+		return fail(parser, "%s", message);
+	return 0;
+}
+
+/* [& MASK] = BYTES, into the test. */
+static int parse_payload_bytes(struct parser *parser, struct test *test)
+{
+	size_t mask_len = 0, len;
+	int r;
+
+	if (at_kind(parser, '&')) {
+		r = next(parser);
+		if (r == 0)
+			r = parse_hex(parser, "a mask", test->payload_mask, &mask_len);
+		if (r == 0)
+			r = next(parser);
+		if (r < 0)
+			return r;
+	}
+	r = expect(parser, TOKEN_EQ, "`=`");
+	if (r == 0)
+		r = parse_hex(parser, "bytes", test->payload_value, &len);
+	if (r < 0)
+		return r;
+	if (!mask_len)
+		memset(test->payload_mask, 0xff, len);
+	else if (mask_len != len)
+		return fail(parser, "%zu bytes behind a mask of %zu: both the same", len, mask_len);
+	for (size_t i = 0; i < len; i++)
+		if (test->payload_value[i] & ~test->payload_mask[i])
+			return fail(parser, "never true: byte 0x%02x has bits outside the mask 0x%02x", test->payload_value[i],
+				    test->payload_mask[i]);
+	test->payload_len = (uint16_t)len;
+	return next(parser);
+}
+
+/* payload at N [& MASK] = BYTES */
+static int parse_payload(struct parser *parser, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_PAYLOAD };
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+	uint32_t at;
+	int r;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (!at_word(parser, "at"))
+		return fail(parser, "expected `at` behind `payload`");
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected an offset, found %s", found(parser, buffer));
+	if (literal_number(token_word(parser), "payload offset", IMAGE_PAYLOAD_REACH - 1, &at, message) < 0)
+		return fail(parser, "%s", message);
+	test.payload_at = (uint16_t)at;
+	r = next(parser);
+	if (r == 0)
+		r = parse_payload_bytes(parser, &test);
+	return r < 0 ? r : new_test(parser, &test, ret_expr);
+}
+
+/* dns name [under] NAMES */
+static int parse_dns(struct parser *parser, struct expr **ret_expr)
+{
+	struct qualifiers in = { .type = VALUE_NAME };
+	struct test test = { .kind = TEST_DNS_NAME };
+	int r;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (!at_word(parser, "name"))
+		return fail(parser, "expected `name` behind `dns`");
+	r = next(parser);
+	if (r == 0 && at_word(parser, "under")) {
+		test.kind = TEST_DNS_UNDER;
+		r = next(parser);
+	}
+	if (r == 0)
+		r = parse_list(parser, &in, &test.list);
+	return r < 0 ? r : new_test(parser, &test, ret_expr);
+}
+
+static int unknown_primitive(struct parser *parser)
+{
+	static const char *const words[] = {
+		"ip",  "ip6",  "arp",	    "tcp",   "udp",   "sctp", "icmp", "icmp6",	 "gre",	    "src", "dst", "host",
+		"net", "port", "portrange", "proto", "ether", "len",  "less", "greater", "payload", "dns", "not",
+	};
+	struct word word = token_word(parser);
+	char buffer[FOUND_MAX];
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected a match such as `udp dst port 53`, found %s", found(parser, buffer));
+	if (literal_is_address(word) || at_set(parser))
+		return fail(parser, "`%.*s` needs a word in front, such as `src` or `net`", WORD_ARG(word));
+	if (word.text[0] >= '0' && word.text[0] <= '9')
+		return fail(parser, "`%.*s` needs a word in front, such as `port`", WORD_ARG(word));
+	return fail(parser, "`%.*s` is not a match%s", WORD_ARG(word), did_you_mean(word, words, COUNT_OF(words), buffer));
+}
+
+/* One question. Words it could take over are gone once it has been asked, unless it sets its own. */
+static int parse_primitive(struct parser *parser, struct expr **ret_expr)
+{
+	static const struct {
+		const char *word;
+		int (*parse)(struct parser *parser, struct expr **ret_expr);
+	} primitives[] = {
+		{ "ether", parse_ether },     { "len", parse_len },	    { "less", parse_less },
+		{ "greater", parse_greater }, { "payload", parse_payload }, { "dns", parse_dns },
+	};
+	const struct protocol *protocol = NULL;
+
+	parser->carry = (struct qualifiers){ 0 };
+	if (at_kind(parser, TOKEN_WORD))
+		protocol = protocol_find(token_word(parser).text, token_word(parser).len);
+	if (protocol)
+		return parse_protocol(parser, protocol, ret_expr);
+	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
+		return parse_qualified(parser, NULL, ret_expr);
+	for (size_t i = 0; i < COUNT_OF(primitives); i++)
+		if (at_word(parser, primitives[i].word))
+			return primitives[i].parse(parser, ret_expr);
+	return unknown_primitive(parser);
+}
+
+static int parse_not(struct parser *parser, struct expr **ret_expr)
+{
+	struct expr *child;
+	int r;
+
+	r = next(parser);
+	if (r == 0)
+		r = parse_term(parser, &child);
+	if (r < 0)
+		return r;
+	*ret_expr = expr_new(&parser->rules->arena, EXPR_NOT, child);
+	return *ret_expr ? 0 : -ENOMEM;
+}
+
+static int parse_parentheses(struct parser *parser, struct expr **ret_expr)
+{
+	struct token open = parser->lexer.token;
+	char buffer[FOUND_MAX];
+	int r;
+
+	r = next(parser);
+	if (r == 0)
+		r = parse_expr(parser, ret_expr);
+	if (r < 0)
+		return r;
+	if (at_kind(parser, TOKEN_END))
+		return fail_at(parser, &open, "this `(` is never closed");
+	if (!at_kind(parser, ')'))
+		return fail(parser, "expected `and`, `or` or `)`, found %s", found(parser, buffer));
+	return next(parser);
+}
+
+static int parse_term(struct parser *parser, struct expr **ret_expr)
+{
+	bool negated = at_kind(parser, '!') || at_word(parser, "not");
+	char buffer[FOUND_MAX];
+	int r;
+
+	if (negated || at_kind(parser, '(')) {
+		if (parser->depth == EXPR_DEPTH_MAX)
+			return fail(parser, "nested deeper than %d levels", EXPR_DEPTH_MAX);
+		parser->depth++;
+		r = negated ? parse_not(parser, ret_expr) : parse_parentheses(parser, ret_expr);
+		parser->depth--;
+		return r;
+	}
+	if (parser->carry.type != VALUE_NONE && at_value(parser, parser->carry.type)) {
+		struct qualifiers in = parser->carry;
+
+		return parse_qualified_values(parser, &in, ret_expr);
+	}
+	if (parser->values_only)
+		return fail(parser, "expected %s, found %s", value_words(parser->carry.type), found(parser, buffer));
+	return parse_primitive(parser, ret_expr);
+}
+
+/* `left and right`, into the node on the left if that is the chain this one goes on. */
+static int join(struct parser *parser, enum expr_kind kind, bool chain, struct expr *right, struct expr **expr)
+{
+	struct arena *arena = &parser->rules->arena;
+	int r;
+
+	if (!chain || (*expr)->kind != kind) {
+		*expr = expr_new(arena, kind, *expr);
+		if (!*expr)
+			return -ENOMEM;
+	}
+	r = expr_add(arena, *expr, right);
+	if (r == 0 && (*expr)->depth > EXPR_DEPTH_MAX)
+		return fail(parser, "`and` and `or` alternate through more than %d levels: use lists or several rules",
+			    EXPR_DEPTH_MAX);
+	return r;
+}
+
+static int parse_expr(struct parser *parser, struct expr **ret_expr)
+{
+	struct expr *expr, *right;
+	bool chain = false;
+	int r;
+
+	r = parse_term(parser, &expr);
+	while (r == 0 && (at_and(parser) || at_or(parser))) {
+		enum expr_kind kind = at_and(parser) ? EXPR_AND : EXPR_OR;
+
+		r = next(parser);
+		if (r == 0)
+			r = parse_term(parser, &right);
+		if (r == 0)
+			r = join(parser, kind, chain, right, &expr);
+		chain = true;
+	}
+	if (r == 0)
+		*ret_expr = expr;
+	return r;
+}
+
+int parse_match(struct parser *parser, struct expr **ret_expr)
+{
+	parser->carry = (struct qualifiers){ 0 };
+	return parse_expr(parser, ret_expr);
+}

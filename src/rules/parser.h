@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * parser.h - recursive descent over the tokens of lex.c: the state its files share, and what each offers the others.
+ *
+ *	load.c   files and texts to rule sets
+ *	parse.c  statements
+ *	expr.c   matches: questions joined by and, or, not
+ *	list.c   one value, {a, b}, @set
+ *	parser.c the token at hand, and messages about it
+ *
+ * Every function returns 0, -EINVAL with *parser->error filled, or -ENOMEM, and leaves the parser at the token behind what it read.
+ */
+#ifndef SPILLWAY_RULES_PARSER_H
+#define SPILLWAY_RULES_PARSER_H
+
+#include "rules/ast.h"
+#include "rules/literal.h"
+
+enum value_type {
+	VALUE_NONE,
+	VALUE_ADDR, /* address or network */
+	VALUE_HOST,
+	VALUE_NET,
+	VALUE_PORT,
+	VALUE_PROTO,
+	VALUE_ETHER_PROTO,
+	VALUE_LEN,
+	VALUE_NAME,
+	VALUE_SET_NUMBER,
+};
+
+/* The words in front of a value. */
+struct qualifiers {
+	const struct protocol *protocol;
+	enum direction direction;
+	enum value_type type;
+};
+
+struct parser {
+	struct lexer lexer; /* lexer.token is the token to look at */
+	struct rules *rules;
+	struct rules_error *error;
+	struct qualifiers carry; /* what a value that stands alone takes over; type VALUE_NONE: nothing */
+	size_t end;		 /* of the token before */
+	unsigned depth;
+	bool values_only;      /* within `port (53 or 80)` */
+	const char *directory; /* where `file` reads from, "" or with final slash; NULL: nowhere */
+};
+
+/* parser.c */
+#define FOUND_MAX 80
+#define fail(parser, ...) fail_at(parser, &(parser)->lexer.token, __VA_ARGS__)
+int fail_at(struct parser *parser, const struct token *token, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int next(struct parser *parser);
+struct word token_word(const struct parser *parser);
+bool at_kind(const struct parser *parser, int kind);
+bool at_word(const struct parser *parser, const char *text);
+bool at_end(const struct parser *parser); /* of a statement */
+bool at_set(const struct parser *parser); /* @NAME */
+/* What stands at the token, for messages: "`word`" or "the end of the line". */
+const char *found(const struct parser *parser, char buffer[FOUND_MAX]);
+int expect(struct parser *parser, int kind, const char *what);
+/* ": did you mean `drop`?" or "". */
+const char *did_you_mean(struct word word, const char *const *words, size_t count, char buffer[FOUND_MAX]);
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* list.c */
+const char *value_words(enum value_type type); /* "a port", for messages */
+int list_add(struct parser *parser, struct list *list, const union value *value);
+int parse_list_value(struct parser *parser, const struct qualifiers *in, struct list *list); /* adds one word's value */
+/* `{a, b}`, with a comma behind the last allowed; `item` reads one. */
+int parse_braces(struct parser *parser, int (*item)(struct parser *parser, void *userdata), void *userdata);
+int parse_list(struct parser *parser, const struct qualifiers *in, struct list *ret); /* one value, `{a, b}` or `@set` */
+const struct set *set_find(const struct rules *rules, struct word name);
+
+/* expr.c */
+int parse_match(struct parser *parser, struct expr **ret_expr);
+
+/* parse.c */
+int parse_text(struct parser *parser); /* the whole text, into parser->rules */
+
+/* load.c */
+int text_read(int fd, char **ret_text, size_t *ret_len); /* the rest of a file; -E2BIG: over 1 MiB. The caller frees the text */
+
+#endif
