@@ -132,6 +132,8 @@ static __always_inline int divert(struct xdp_md *ctx, const struct image *image,
 	cell = &shared->queues[queue & (CELL_QUEUES_MAX - 1)];
 	if (!cell->limit)
 		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+	if (pkt->frame_len > cell->frame_max)
+		return end(VERDICT_OVERSIZE_PASS, pkt->frame_len, XDP_PASS);
 	/* Signed: the worker may beat between our look at the clock and our look at the beat, and count us in. */
 	if ((__s64)(bpf_ktime_get_coarse_ns() - shared->beat_ns) > (__s64)shared->patience_ns)
 		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);

@@ -214,7 +214,7 @@ static int leftovers_undo(const char *journal_path)
 		log_error("not everything a dead daemon left could be undone: see above; `spillway restore` tries again");
 	else if (r < 0)
 		log_error("%s: %s: nothing is armed until this is settled; look at it and remove it", journal_path, strerror(-r));
-	return r == -EUCLEAN ? 0 : r;
+	return r == -EUCLEAN || r > 0 ? 0 : r;
 }
 
 /* Waiting */

@@ -46,7 +46,7 @@
 #define BATCH_DEFAULT 512
 #define UNPACED_BATCH 16384
 #define KERNEL_BATCH 64	    /* frames the kernel makes before it hands them over: well below a veth ring of 256 */
-#define CATCH_UP_NS 5000000 /* a stream that had to wait for its CPU makes up for this much and forgets the rest */
+#define CATCH_UP_NS 1000000 /* a stream that had to wait for its CPU makes up for this much and forgets the rest */
 #define NS_PER_S 1000000000ull
 
 struct stream {

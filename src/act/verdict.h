@@ -16,6 +16,7 @@
 	X(OVERLOAD_PASS, "overload_pass", "xdp", "wanted by the user tier, which was full: passed by the rule's policy")       \
 	X(STALLED_PASS, "stalled_pass", "xdp", "wanted by the user tier, whose heartbeat stopped: to the kernel")              \
 	X(NO_PORT_PASS, "no_port_pass", "xdp", "wanted by the user tier, no port on this queue: to the kernel")                \
+	X(OVERSIZE_PASS, "oversize_pass", "xdp", "wanted by the user tier, larger than its buffers (GRO, TSO): to the kernel")    \
 	X(NO_IMAGE_PASS, "no_image_pass", "xdp", "armed without rules: to the kernel")                                         \
 	X(FRAGMENT_PASS, "fragment_pass", "xdp", "a later fragment no rule decided: to the kernel")                            \
 	X(FRAGMENT_DROP, "fragment_drop", "xdp", "a later fragment no rule decided: dropped by `on fragment`")                 \

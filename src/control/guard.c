@@ -107,6 +107,7 @@ static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size
 													: FRAME_SIZE_LARGE,
 		.copy_only = guard->plan.copy_only || guard->config.mode == GUARD_MODE_GENERIC,
 	};
+	struct queue_cell *cell = &xdp_cells(guard->xdp)->queues[queue];
 	struct port *port;
 	int r = port_open(&config, &port);
 
@@ -119,7 +120,8 @@ static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size
 	r = xdp_set_port(guard->xdp, queue, port_fd(port));
 	if (r)
 		return say(r, ret_message, size, "cannot hand the socket to the XDP program");
-	__atomic_store_n(&xdp_cells(guard->xdp)->queues[queue].limit, config.ring_size - OVERLOAD_MARGIN, __ATOMIC_RELEASE);
+	cell->frame_max = config.frame_size - FRAME_HEADROOM;
+	__atomic_store_n(&cell->limit, config.ring_size - OVERLOAD_MARGIN, __ATOMIC_RELEASE);
 	return 0;
 }
 

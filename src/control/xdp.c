@@ -86,8 +86,8 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 		xdp_free(xdp);
 		if (r == -EPERM)
 			return refuse(r, ret_message, size, "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
-		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL) != 1)
-			return refuse(-EOPNOTSUPP, ret_message, size, "this kernel is too old: Linux 5.17 or later is needed (bpf_loop)");
+		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) != 1)
+			return refuse(-EOPNOTSUPP, ret_message, size, "this kernel is too old: Linux 5.18 or later is needed (bpf_loop, bpf_xdp_load_bytes)");
 		return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log", strerror(-r));
 	}
 	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(xdp->bpf->maps.cells),

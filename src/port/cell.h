@@ -17,7 +17,8 @@ struct queue_cell {
 	__u64 pad0[7];
 	__u64 done;  /* frames the worker has taken from it and given back */
 	__u64 limit; /* sent - done at which the user tier counts as overloaded; 0: no port */
-	__u64 pad1[6];
+	__u64 frame_max; /* bytes a buffer of this port holds */
+	__u64 pad1[5];
 };
 
 struct cells {

@@ -12,11 +12,8 @@
 
 struct live;
 
-/*
- * `spare_ifindex` is a device of ours the program is attached to for as long as it lives: the kernel then keeps its call patched in,
- * which a call of more than one run would otherwise do and undo each time (24 ms). 0: none, each call runs one frame.
- */
-int live_open(unsigned ifindex, unsigned spare_ifindex, struct live **ret_live);
+/* 0 or negative errno. */
+int live_open(unsigned ifindex, struct live **ret_live);
 struct live *live_close(struct live *live); /* NULL is fine; returns NULL */
 
 /* Hand frames over in order. Returns how many the kernel took; the others are lost. */

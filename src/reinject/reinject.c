@@ -15,48 +15,51 @@
 
 struct reinject {
 	char ifname[IF_NAMESIZE];
-	struct tap tap;  /* TAP_NONE: the kernel has none */
-	bool by_tap;     /* the TAP is redirected to the interface */
+	struct tap tap;    /* TAP_NONE: not by TAP */
 	struct live *live; /* NULL: no live frames */
 	char reason[160];
 };
 
-/* Both ways want the device: one for its ingress, the other to keep its program attached to something. */
-static int tap_ready(struct reinject *reinject, unsigned ifindex, bool redirected)
+static bool by_tap(const struct reinject *reinject)
+{
+	return reinject->tap.fd >= 0;
+}
+
+static int tap_ready(struct reinject *reinject, unsigned ifindex)
 {
 	char device[IF_NAMESIZE];
 	int r;
 
 	snprintf(device, sizeof(device), "spw%u", ifindex);
 	r = tap_open(device, &reinject->tap);
-	if (r || !redirected)
-		return r;
-	r = tap_follow_address(&reinject->tap, reinject->ifname);
+	if (!r)
+		r = tap_follow_address(&reinject->tap, reinject->ifname);
 	if (!r)
 		r = tap_redirect(&reinject->tap, ifindex);
-	reinject->by_tap = !r;
+	if (r)
+		tap_close(&reinject->tap);
 	return r;
 }
 
 static int ways_open(struct reinject *reinject, enum reinject_kind kind, char *ret_message, size_t size)
 {
 	unsigned ifindex = if_nametoindex(reinject->ifname);
-	int tap = tap_ready(reinject, ifindex, kind != REINJECT_LIVE);
-	int live = kind != REINJECT_TAP ? live_open(ifindex, reinject->tap.ifindex, &reinject->live) : -EOPNOTSUPP;
+	int tap = kind != REINJECT_LIVE ? tap_ready(reinject, ifindex) : -EOPNOTSUPP;
+	int live = kind != REINJECT_TAP ? live_open(ifindex, &reinject->live) : -EOPNOTSUPP;
 
-	if (reinject->by_tap && reinject->live)
+	if (!tap && !live)
 		snprintf(reinject->reason, sizeof(reinject->reason), "tap for few frames at a time, live frames for %d and more", LIVE_WORTH);
 	else if (kind != REINJECT_AUTO)
 		snprintf(reinject->reason, sizeof(reinject->reason), "asked for");
-	else if (reinject->by_tap)
+	else if (!tap)
 		snprintf(reinject->reason, sizeof(reinject->reason), "live frames: %s", strerror(-live));
 	else
 		snprintf(reinject->reason, sizeof(reinject->reason), "TAP device with redirected ingress: %s", strerror(-tap));
-	if (reinject->by_tap || reinject->live)
+	if (!tap || !live)
 		return 0;
 	snprintf(ret_message, size, "cannot reinject: TAP device with redirected ingress: %s; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
 		 strerror(-tap));
-	return tap ? tap : live;
+	return tap;
 }
 
 int reinject_open(const char *ifname, enum reinject_kind kind, struct reinject **ret_reinject, char *ret_message, size_t size)
@@ -82,7 +85,7 @@ int reinject_open(const char *ifname, enum reinject_kind kind, struct reinject *
 int reinject_forbid_live(struct reinject *reinject)
 {
 	reinject->live = live_close(reinject->live);
-	if (!reinject->by_tap)
+	if (!by_tap(reinject))
 		return -EOPNOTSUPP;
 	snprintf(reinject->reason, sizeof(reinject->reason), "generic XDP would meet live frames again");
 	return 0;
@@ -102,7 +105,7 @@ uint32_t reinject_send(struct reinject *reinject, const struct frame *frames, ui
 {
 	uint32_t taken = 0;
 
-	if (reinject->live && (n >= LIVE_WORTH || !reinject->by_tap))
+	if (reinject->live && (n >= LIVE_WORTH || !by_tap(reinject)))
 		return live_send(reinject->live, frames, n);
 	for (uint32_t i = 0; i < n; i++)
 		taken += write(reinject->tap.fd, frames[i].data, frames[i].len) == (ssize_t)frames[i].len;
@@ -111,12 +114,12 @@ uint32_t reinject_send(struct reinject *reinject, const struct frame *frames, ui
 
 int reinject_follow_address(struct reinject *reinject)
 {
-	return reinject->by_tap ? tap_follow_address(&reinject->tap, reinject->ifname) : 0;
+	return by_tap(reinject) ? tap_follow_address(&reinject->tap, reinject->ifname) : 0;
 }
 
 const char *reinject_text(const struct reinject *reinject)
 {
-	if (reinject->by_tap && reinject->live)
+	if (by_tap(reinject) && reinject->live)
 		return "tap+live";
 	return reinject->live ? "live" : "tap";
 }

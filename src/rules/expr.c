@@ -154,6 +154,8 @@ static bool at_value(const struct parser *parser, enum value_type type)
 		return false;
 	if ((word.text[0] >= '0' && word.text[0] <= '9') || word.text[0] == '@' || literal_is_address(word))
 		return true;
+	if (type == VALUE_PROTO)
+		return word.text[0] == '\\' || (literal_is_proto_name(word) && !protocol_find(word.text, word.len));
 	return type == VALUE_PORT && literal_is_port_name(word);
 }
 
@@ -226,7 +228,7 @@ static int parse_length_bound(struct parser *parser, int oper, struct expr **ret
 	int r;
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected a frame length, found %s", found(parser, buffer));
+		return fail(parser, "expected a frame length, found %s", parser_found(parser, buffer));
 	if (literal_number(token_word(parser), "frame length", UINT16_MAX, &bound, message) < 0)
 		return fail(parser, "%s", message);
 	r = length_range(parser, oper, bound, &value.range);
@@ -280,7 +282,7 @@ static int parse_hex(struct parser *parser, const char *what, uint8_t ret_bytes[
 	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected %s, found %s", what, found(parser, buffer));
+		return fail(parser, "expected %s, found %s", what, parser_found(parser, buffer));
 	if (literal_hex(token_word(parser), ret_bytes, ret_len, message) < 0)
 		return fail(parser, "%s", message);
 	return 0;
@@ -301,7 +303,7 @@ static int parse_payload_bytes(struct parser *parser, struct test *test)
 		if (r < 0)
 			return r;
 	}
-	r = expect(parser, TOKEN_EQ, "`=`");
+	r = parser_expect(parser, TOKEN_EQ, "`=`");
 	if (r == 0)
 		r = parse_hex(parser, "bytes", test->payload_value, &len);
 	if (r < 0)
@@ -335,7 +337,7 @@ static int parse_payload(struct parser *parser, struct expr **ret_expr)
 	if (r < 0)
 		return r;
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected an offset, found %s", found(parser, buffer));
+		return fail(parser, "expected an offset, found %s", parser_found(parser, buffer));
 	if (literal_number(token_word(parser), "payload offset", IMAGE_PAYLOAD_REACH - 1, &at, message) < 0)
 		return fail(parser, "%s", message);
 	test.payload_at = (uint16_t)at;
@@ -377,12 +379,12 @@ static int unknown_primitive(struct parser *parser)
 	char buffer[FOUND_MAX];
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected a match such as `udp dst port 53`, found %s", found(parser, buffer));
+		return fail(parser, "expected a match such as `udp dst port 53`, found %s", parser_found(parser, buffer));
 	if (literal_is_address(word) || at_set(parser))
 		return fail(parser, "`%.*s` needs a word in front, such as `src` or `net`", WORD_ARG(word));
 	if (word.text[0] >= '0' && word.text[0] <= '9')
 		return fail(parser, "`%.*s` needs a word in front, such as `port`", WORD_ARG(word));
-	return fail(parser, "`%.*s` is not a match%s", WORD_ARG(word), did_you_mean(word, words, COUNT_OF(words), buffer));
+	return fail(parser, "`%.*s` is not a match%s", WORD_ARG(word), parser_suggest(word, words, COUNT_OF(words), buffer));
 }
 
 /* One question. Words it could take over are gone once it has been asked, unless it sets its own. */
@@ -436,9 +438,9 @@ static int parse_parentheses(struct parser *parser, struct expr **ret_expr)
 	if (r < 0)
 		return r;
 	if (at_kind(parser, TOKEN_END))
-		return fail_at(parser, &open, "this `(` is never closed");
+		return parser_fail(parser, &open, "this `(` is never closed");
 	if (!at_kind(parser, ')'))
-		return fail(parser, "expected `and`, `or` or `)`, found %s", found(parser, buffer));
+		return fail(parser, "expected `and`, `or` or `)`, found %s", parser_found(parser, buffer));
 	return next(parser);
 }
 
@@ -462,7 +464,7 @@ static int parse_term(struct parser *parser, struct expr **ret_expr)
 		return parse_qualified_values(parser, &in, ret_expr);
 	}
 	if (parser->values_only)
-		return fail(parser, "expected %s, found %s", value_words(parser->carry.type), found(parser, buffer));
+		return fail(parser, "expected %s, found %s", value_words(parser->carry.type), parser_found(parser, buffer));
 	return parse_primitive(parser, ret_expr);
 }
 

@@ -99,7 +99,7 @@ int parse_list_value(struct parser *parser, const struct qualifiers *in, struct 
 	int r;
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected %s, found %s", value_words(in->type), found(parser, buffer));
+		return fail(parser, "expected %s, found %s", value_words(in->type), parser_found(parser, buffer));
 	if (at_set(parser))
 		return fail(parser, "a set cannot stand inside a list: join the two with `or`");
 	r = parse_value(parser, in, &value);
@@ -122,9 +122,9 @@ int parse_braces(struct parser *parser, int (*item)(struct parser *parser, void 
 		if (at_kind(parser, ','))
 			r = next(parser);
 		else if (at_kind(parser, TOKEN_END))
-			return fail_at(parser, &open, "this `{` is never closed");
+			return parser_fail(parser, &open, "this `{` is never closed");
 		else if (!at_kind(parser, '}'))
-			return fail(parser, "expected `,` or `}`, found %s", found(parser, buffer));
+			return fail(parser, "expected `,` or `}`, found %s", parser_found(parser, buffer));
 	}
 	return r < 0 ? r : next(parser);
 }
@@ -221,6 +221,6 @@ int parse_list(struct parser *parser, const struct qualifiers *in, struct list *
 		return parse_list_item(parser, &item);
 	r = parse_braces(parser, parse_list_item, &item);
 	if (r == 0 && ret->n == 0)
-		return fail_at(parser, &open, "an empty list matches nothing");
+		return parser_fail(parser, &open, "an empty list matches nothing");
 	return r;
 }

@@ -142,6 +142,11 @@ int literal_proto(struct word word, struct range *ret, char message[LITERAL_MESS
 	return literal_range(word, "protocol number", UINT8_MAX, ret, message);
 }
 
+bool literal_is_proto_name(struct word word)
+{
+	return NAMED_FIND(proto_names, word) != NULL;
+}
+
 const char *literal_proto_name(uint32_t number)
 {
 	for (size_t i = 0; i < sizeof(proto_names) / sizeof(proto_names[0]); i++)

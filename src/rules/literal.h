@@ -2,7 +2,8 @@
 /*
  * literal.h - one word to one value: addresses, prefixes, numbers, ports, hex strings, DNS names.
  *
- * Pure: no lookups (NSS, DNS), no positions. Each returns 0, or -EINVAL with a message that says what is wrong and what would be right.
+ * Pure: no lookups (NSS, DNS), no positions. Each returns 0, or -EINVAL with a message that says what is wrong and what would be
+ * right.
  */
 #ifndef SPILLWAY_RULES_LITERAL_H
 #define SPILLWAY_RULES_LITERAL_H
@@ -28,6 +29,7 @@ int literal_range(struct word word, const char *what, uint32_t max, struct range
 int literal_port(struct word word, struct range *ret, char message[LITERAL_MESSAGE_MAX]);
 bool literal_is_port_name(struct word word);
 int literal_proto(struct word word, struct range *ret, char message[LITERAL_MESSAGE_MAX]);
+bool literal_is_proto_name(struct word word);
 const char *literal_proto_name(uint32_t number); /* or NULL */
 int literal_ether_proto(struct word word, struct range *ret, char message[LITERAL_MESSAGE_MAX]);
 /* ADDRESS or ADDRESS/LEN */

@@ -38,10 +38,11 @@ static int parse_set_lines(struct parser *parser, struct set *set)
 			continue;
 		}
 		if (!at_kind(parser, TOKEN_WORD))
-			return fail(parser, "expected one address or number a line, found %s", found(parser, buffer));
+			return fail(parser, "expected one address or number a line, found %s", parser_found(parser, buffer));
 		r = add_set_value(parser, set);
 		if (r == 0 && !at_end(parser))
-			return fail(parser, "expected one address or number a line, found %s behind it", found(parser, buffer));
+			return fail(parser, "expected one address or number a line, found %s behind it",
+				    parser_found(parser, buffer));
 	}
 	return r;
 }
@@ -80,7 +81,7 @@ static int parse_set_file(struct parser *parser, struct set *set)
 	int r;
 
 	if (!at_kind(parser, TOKEN_STRING))
-		return fail(parser, "expected a file name in \"...\", found %s", found(parser, buffer));
+		return fail(parser, "expected a file name in \"...\", found %s", parser_found(parser, buffer));
 	if (!parser->directory)
 		return fail(parser, "`file` is read only where the rules come from a file themselves");
 	name = token_word(parser);
@@ -101,7 +102,7 @@ static int parse_set_item(struct parser *parser, void *userdata)
 
 	if (!at_word(parser, "file")) {
 		if (!at_kind(parser, TOKEN_WORD))
-			return fail(parser, "expected an address, a number or `file`, found %s", found(parser, buffer));
+			return fail(parser, "expected an address, a number or `file`, found %s", parser_found(parser, buffer));
 		return add_set_value(parser, set);
 	}
 	r = next(parser);
@@ -115,7 +116,7 @@ static int parse_name(struct parser *parser, const char *what, const char **ret_
 	char buffer[FOUND_MAX];
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected the name of the %s, found %s", what, found(parser, buffer));
+		return fail(parser, "expected the name of the %s, found %s", what, parser_found(parser, buffer));
 	if (word.len > NAME_MAX_LEN)
 		return fail(parser, "the name of a %s has at most %d characters", what, NAME_MAX_LEN);
 	for (size_t i = 0; i < word.len; i++)
@@ -145,7 +146,7 @@ static int parse_set(struct parser *parser, const struct token *start, struct st
 	struct statement *statement = statement_new(parser, STATEMENT_SET, start);
 	struct set *set = arena_alloc(&rules->arena, sizeof(*set));
 	struct set **sets = arena_grow(&rules->arena, rules->sets, rules->n_sets, sizeof(*sets));
-	struct token name_token = parser->lexer.token;
+	struct word name = token_word(parser);
 	char buffer[FOUND_MAX];
 	int r;
 
@@ -155,15 +156,14 @@ static int parse_set(struct parser *parser, const struct token *start, struct st
 	if (rules->n_sets == SETS_MAX)
 		return fail(parser, "more than %d sets", SETS_MAX);
 	if (at_set(parser))
-		return fail(parser, "the `@` stands only where a set is used: write `set %.*s { ... }`",
-			    WORD_ARG(((struct word){ token_word(parser).text + 1, token_word(parser).len - 1 })));
-	if (at_kind(parser, TOKEN_WORD) && set_find(rules, token_word(parser)))
-		return fail_at(parser, &name_token, "set `%.*s` exists already", WORD_ARG(token_word(parser)));
+		return fail(parser, "the `@` stands only where a set is used");
+	if (at_kind(parser, TOKEN_WORD) && set_find(rules, name))
+		return fail(parser, "set `%.*s` exists already", WORD_ARG(name));
 	r = parse_name(parser, "set", &set->name);
 	if (r < 0)
 		return r;
 	if (!at_kind(parser, '{'))
-		return fail(parser, "expected `{`, found %s", found(parser, buffer));
+		return fail(parser, "expected `{`, found %s", parser_found(parser, buffer));
 	r = parse_braces(parser, parse_set_item, set);
 	if (r < 0)
 		return r;
@@ -187,15 +187,15 @@ static int parse_on(struct parser *parser, const struct token *start, struct sta
 		if (at_word(parser, condition_names[i]))
 			statement->condition = (enum pkt_condition)i;
 	if (statement->condition == CONDITION_NONE)
-		return fail(parser, "expected `fragment`, `unparsed` or `truncated`, found %s%s", found(parser, buffer),
-			    at_kind(parser, TOKEN_WORD) ? did_you_mean(token_word(parser), names, COUNT_OF(names), meant) : "");
+		return fail(parser, "expected `fragment`, `unparsed` or `truncated`, found %s%s", parser_found(parser, buffer),
+			    at_kind(parser, TOKEN_WORD) ? parser_suggest(token_word(parser), names, COUNT_OF(names), meant) : "");
 	if (parser->rules->policy[statement->condition])
 		return fail(parser, "`on %s` is decided already, further up", condition_names[statement->condition]);
 	r = next(parser);
 	if (r < 0)
 		return r;
 	if (!at_word(parser, "pass") && !at_word(parser, "drop"))
-		return fail(parser, "expected `pass` or `drop`, found %s", found(parser, buffer));
+		return fail(parser, "expected `pass` or `drop`, found %s", parser_found(parser, buffer));
 	statement->action = at_word(parser, "pass") ? ACTION_PASS : ACTION_DROP;
 	parser->rules->policy[statement->condition] = statement->action;
 	*ret_statement = statement;
@@ -212,8 +212,8 @@ static int parse_overload_allow(struct parser *parser, struct rule *rule)
 		return fail(parser, "expected a list {ADDRESS, ...} or @set behind `overload allow`");
 	r = parse_list(parser, &in, &rule->overload_list);
 	if (r == 0 && rule->overload_list.n > IMAGE_OVERLOAD_MAX)
-		return fail_at(parser, &list, "%zu prefixes on an overload list: at most %u", rule->overload_list.n,
-			       IMAGE_OVERLOAD_MAX);
+		return parser_fail(parser, &list, "%zu prefixes on an overload list: at most %u", rule->overload_list.n,
+				   IMAGE_OVERLOAD_MAX);
 	rule->overload = OVERLOAD_ALLOW;
 	return r;
 }
@@ -256,7 +256,8 @@ static int parse_overload(struct parser *parser, struct rule *rule)
 	else if (at_word(parser, "allow"))
 		policy = OVERLOAD_ALLOW;
 	else
-		return fail(parser, "expected `drop`, `pass`, `pass 1/N` or `allow {...}`, found %s", found(parser, buffer));
+		return fail(parser, "expected `drop`, `pass`, `pass 1/N` or `allow {...}`, found %s",
+			    parser_found(parser, buffer));
 	r = next(parser);
 	if (r < 0 || policy == OVERLOAD_DROP)
 		return r;
@@ -284,9 +285,9 @@ static int parse_options(struct parser *parser, struct rule *rule)
 	if (at_kind(parser, ')'))
 		return fail(parser, "this `)` closes nothing");
 	if (rule->name)
-		return fail(parser, "expected the end of the statement, found %s", found(parser, buffer));
-	return fail(parser, "expected `and`, `or`, `name` or the end of the statement, found %s%s", found(parser, buffer),
-		    at_kind(parser, TOKEN_WORD) ? did_you_mean(token_word(parser), words, COUNT_OF(words), meant) : "");
+		return fail(parser, "expected the end of the statement, found %s", parser_found(parser, buffer));
+	return fail(parser, "expected `and`, `or`, `name` or the end of the statement, found %s%s", parser_found(parser, buffer),
+		    at_kind(parser, TOKEN_WORD) ? parser_suggest(token_word(parser), words, COUNT_OF(words), meant) : "");
 }
 
 /* Bare `pass` and `drop`: the default verdict. */
@@ -298,8 +299,9 @@ static int parse_default(struct parser *parser, const struct token *start, enum 
 	if (!statement)
 		return -ENOMEM;
 	if (action != ACTION_PASS && action != ACTION_DROP)
-		return fail_at(parser, start, "`%s` needs a match; only `pass` and `drop` stand alone, as the default verdict",
-			       action_names[action]);
+		return parser_fail(parser, start,
+				   "`%s` needs a match; only `pass` and `drop` stand alone, as the default verdict",
+				   action_names[action]);
 	statement->action = action;
 	parser->rules->default_action = action;
 	*ret_statement = statement;
@@ -345,11 +347,12 @@ static int parse_unknown(struct parser *parser, const struct token *start)
 	char buffer[FOUND_MAX];
 
 	if (start->kind != TOKEN_WORD)
-		return fail_at(parser, start, "expected a statement (set, on, allow, drop, count, divert, pass), found `%.*s`",
-			       WORD_ARG(word));
-	did_you_mean(word, words, COUNT_OF(words), buffer);
-	return fail_at(parser, start, "`%.*s` is not a statement%s", WORD_ARG(word),
-		       *buffer ? buffer : ": set, on, allow, drop, count, divert or pass");
+		return parser_fail(parser, start,
+				   "expected a statement (set, on, allow, drop, count, divert, pass), found `%.*s`",
+				   WORD_ARG(word));
+	parser_suggest(word, words, COUNT_OF(words), buffer);
+	return parser_fail(parser, start, "`%.*s` is not a statement%s", WORD_ARG(word),
+			   *buffer ? buffer : ": set, on, allow, drop, count, divert or pass");
 }
 
 static int parse_statement(struct parser *parser, struct statement **ret_statement)
@@ -394,7 +397,7 @@ static int add_statement(struct parser *parser, struct statement *statement)
 				    action_names[last->action]);
 	statements[rules->n_statements++] = statement;
 	if (!at_end(parser))
-		return fail(parser, "expected the end of the statement, found %s", found(parser, buffer));
+		return fail(parser, "expected the end of the statement, found %s", parser_found(parser, buffer));
 	return 0;
 }
 

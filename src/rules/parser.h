@@ -49,20 +49,49 @@ struct parser {
 
 /* parser.c */
 #define FOUND_MAX 80
-#define fail(parser, ...) fail_at(parser, &(parser)->lexer.token, __VA_ARGS__)
-int fail_at(struct parser *parser, const struct token *token, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int next(struct parser *parser);
-struct word token_word(const struct parser *parser);
-bool at_kind(const struct parser *parser, int kind);
-bool at_word(const struct parser *parser, const char *text);
-bool at_end(const struct parser *parser); /* of a statement */
-bool at_set(const struct parser *parser); /* @NAME */
-/* What stands at the token, for messages: "`word`" or "the end of the line". */
-const char *found(const struct parser *parser, char buffer[FOUND_MAX]);
-int expect(struct parser *parser, int kind, const char *what);
-/* ": did you mean `drop`?" or "". */
-const char *did_you_mean(struct word word, const char *const *words, size_t count, char buffer[FOUND_MAX]);
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define fail(parser, ...) parser_fail(parser, &(parser)->lexer.token, __VA_ARGS__)
+int parser_fail(struct parser *parser, const struct token *token, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What stands at the token, for messages: "`word`" or "the end of the line". */
+const char *parser_found(const struct parser *parser, char buffer[FOUND_MAX]);
+int parser_expect(struct parser *parser, int kind, const char *what);
+/* ": did you mean `drop`?" or "". */
+const char *parser_suggest(struct word word, const char *const *words, size_t count, char buffer[FOUND_MAX]);
+
+static inline int next(struct parser *parser)
+{
+	parser->end = parser->lexer.token.at + parser->lexer.token.len;
+	return lexer_next(&parser->lexer);
+}
+
+static inline struct word token_word(const struct parser *parser)
+{
+	const struct token *token = &parser->lexer.token;
+
+	return (struct word){ parser->lexer.source->text + token->at, token->len };
+}
+
+static inline bool at_kind(const struct parser *parser, int kind)
+{
+	return parser->lexer.token.kind == kind;
+}
+
+static inline bool at_word(const struct parser *parser, const char *text)
+{
+	return at_kind(parser, TOKEN_WORD) && word_is(token_word(parser), text);
+}
+
+/* Of a statement. */
+static inline bool at_end(const struct parser *parser)
+{
+	return at_kind(parser, TOKEN_BREAK) || at_kind(parser, TOKEN_END);
+}
+
+/* @NAME */
+static inline bool at_set(const struct parser *parser)
+{
+	return at_kind(parser, TOKEN_WORD) && *token_word(parser).text == '@';
+}
 
 /* list.c */
 const char *value_words(enum value_type type); /* "a port", for messages */

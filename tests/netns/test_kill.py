@@ -17,7 +17,7 @@ from harness import Lab, Stream, pause, processes, wait_for
 from packet import A4, A6, B4, B6, dns_query, udp_frame
 
 KILLS = int(os.environ.get("SPILLWAY_KILLS", "20"))
-RING = 4096  # more frames than this are never waiting for the worker on a queue
+RING = 8192  # frames: more never wait for the worker on a queue
 RULES = "divert udp dst port 53\ndrop dns name under flood.example\ndrop udp dst port 9"
 
 
