@@ -97,10 +97,10 @@ int json_print(const json_t *json);
 
 /* cmd_check.c: rules from a file or, for "-", from standard input. */
 struct rules_text {
-	char *text;
+	char *text; /* what the daemon gets: the file, or the rules in canonical text if sets in it name further files */
 	size_t len;
-	char shown[256];       /* how messages call it */
-	char *path;            /* absolute: how the daemon finds files named in it */
+	char shown[256]; /* how messages call the file */
+	char *path;      /* absolute, for the daemon's log */
 	struct rules *rules;
 };
 

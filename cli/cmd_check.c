@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ const char *action_name(enum rule_action action)
 	return names[action];
 }
 
-static int text_read(int fd, struct rules_text *text)
+static int text_fill(int fd, struct rules_text *text)
 {
 	text->text = malloc(TEXT_MAX);
 	if (!text->text)
@@ -49,45 +50,73 @@ static int text_read(int fd, struct rules_text *text)
 	return 0;
 }
 
-static int text_load(const char *path, struct rules_text *text)
+/* *ret_again: the file can be read once more. A pipe, as of <(...), cannot. */
+static int text_open(const char *path, struct rules_text *text, bool *ret_again)
 {
-	char directory[PATH_MAX];
+	struct stat st;
 	int fd, r;
 
 	if (strcmp(path, "-") == 0) {
-		snprintf(text->shown, sizeof(text->shown), "<stdin>");
-		if (!getcwd(directory, sizeof(directory)) || asprintf(&text->path, "%s/<stdin>", directory) < 0)
-			return -errno;
-		return text_read(STDIN_FILENO, text);
+		snprintf(text->shown, sizeof(text->shown), "stdin");
+		text->path = strdup(text->shown);
+		return text->path ? text_fill(STDIN_FILENO, text) : -ENOMEM;
 	}
 	snprintf(text->shown, sizeof(text->shown), "%s", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
+	*ret_again = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	text->path = realpath(path, NULL);
-	r = text->path ? text_read(fd, text) : -errno;
+	if (!text->path)
+		text->path = strdup(path); /* a pipe of the shell has no path */
+	r = text->path ? text_fill(fd, text) : -ENOMEM;
 	close(fd);
 	return r;
+}
+
+/*
+ * The daemon reads no files for its clients: what a set names by `file` is read here, with the caller's rights, and goes to it as
+ * canonical text. Rules without that go as they are, so that their line numbers stay.
+ */
+static int text_include(const char *path, struct rules_text *text, struct rules_error *ret_error)
+{
+	FILE *out;
+	int r;
+
+	r = rules_load(path, &text->rules, ret_error);
+	if (r < 0)
+		return r;
+	free(text->text);
+	text->text = NULL;
+	out = open_memstream(&text->text, &text->len);
+	if (!out)
+		return -ENOMEM;
+	rules_print(text->rules, out);
+	return fclose(out) == 0 ? 0 : -ENOMEM;
 }
 
 int rules_text_load(const char *path, struct rules_text *ret_text, struct rules_error *ret_error)
 {
 	struct rules_text text = {};
-	int code = CODE_OK, r;
+	bool again = false;
+	int r;
 
 	memset(ret_error, 0, sizeof(*ret_error));
-	r = text_load(path, &text);
+	r = text_open(path, &text, &again);
 	if (r < 0) {
 		snprintf(ret_error->file, sizeof(ret_error->file), "%s", text.shown);
 		snprintf(ret_error->message, sizeof(ret_error->message), "cannot read the rules: %s", strerror(-r));
-		code = fail(CODE_USAGE, "%s: %s", text.shown, ret_error->message);
-	} else if (rules_parse(text.text, text.len, text.shown, &text.rules, ret_error) < 0) {
-		rules_error_print(ret_error, "error", stderr);
-		code = CODE_USAGE;
-	}
-	if (code != CODE_OK) {
+		fail(CODE_USAGE, "%s: %s", text.shown, ret_error->message);
 		rules_text_fini(&text);
-		return code;
+		return CODE_USAGE;
+	}
+	r = rules_parse(text.text, text.len, text.shown, &text.rules, ret_error);
+	if (r < 0 && again)
+		r = text_include(path, &text, ret_error);
+	if (r < 0) {
+		rules_error_print(ret_error, "error", stderr);
+		rules_text_fini(&text);
+		return CODE_USAGE;
 	}
 	*ret_text = text;
 	return CODE_OK;

@@ -85,9 +85,10 @@ static int interface_check(const char *ifname)
 	return CODE_OK;
 }
 
+/* Rules that parse are ASCII but for their comments, so what ipc_bytes() may have to replace says nothing. */
 static json_t *rules_request(const char *cmd, const char *ifname, const struct rules_text *text)
 {
-	return json_pack("{s:s, s:s, s:s%, s:o}", "cmd", cmd, "ifname", ifname, "rules", text->text, text->len, "rules_file",
+	return json_pack("{s:s, s:s, s:o, s:o}", "cmd", cmd, "ifname", ifname, "rules", ipc_bytes(text->text, text->len), "rules_file",
 			 ipc_text(text->path));
 }
 
@@ -102,7 +103,7 @@ static int up_request(const struct arguments *arguments, json_t **ret_request)
 	*ret_request = rules_request("up", arguments->operand, &text);
 	rules_text_fini(&text);
 	if (!*ret_request)
-		return fail(CODE_USAGE, "the rules are not UTF-8 text");
+		return fail(CODE_REFUSED, "no memory");
 	code = number_parse(arguments, OPTION_QUEUE, *ret_request);
 	if (code == CODE_OK)
 		code = number_parse(arguments, OPTION_CPU, *ret_request);
@@ -222,7 +223,7 @@ int cmd_apply(const struct arguments *arguments)
 	count = rules_count(text.rules);
 	rules_text_fini(&text);
 	if (!request)
-		return fail(CODE_USAGE, "the rules are not UTF-8 text");
+		return fail(CODE_REFUSED, "no memory");
 	code = daemon_ask(request, false, &status);
 	if (code == CODE_OK)
 		printf("%s: %zu rule%s in force, generation %lld\n", arguments->operand, count, count == 1 ? "" : "s",

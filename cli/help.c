@@ -139,8 +139,9 @@ int cmd_completion(const struct arguments *arguments)
 	if (strcmp(arguments->operand, "bash") != 0)
 		return fail(CODE_USAGE, "no completion for \"%s\": only for bash", arguments->operand);
 	puts("# bash completion for spillway(8), printed by `spillway completion bash`\n"
+	     "# shellcheck disable=SC2207 # the words have no blanks in them\n"
 	     "_spillway() {\n"
-	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words= commands");
+	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words='' commands");
 	fputs("\tcommands=\"", stdout);
 	for (unsigned i = 0; i < command_count; i++)
 		printf("%s%s", i ? " " : "", command_table[i].name);

@@ -51,10 +51,11 @@ int echo_server(const struct options *options)
 	struct epoll_event events[EVENTS];
 	struct loop loop;
 	uint64_t echoed = 0;
-	int fd = server_open(SOCK_DGRAM, options->port);
+	int fd = server_open(SOCK_DGRAM, options->port), room = 4 << 20;
 
 	if (fd < 0 || loop_open(&loop, 0, 0) || loop_watch(&loop, fd, EPOLLIN, 0))
 		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)); /* a server that waits for a CPU must not lose what arrived */
 	while (!stopping) {
 		int n = epoll_wait(loop.epoll, events, EVENTS, -1);
 

@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
-/* The oldest kernel with bpf_loop(), which walks the image. */
+/* The oldest kernel with bpf_xdp_load_bytes(); bpf_loop(), which walks the image, is of 5.17. */
 #define KERNEL_MAJOR_MIN 5u
-#define KERNEL_MINOR_MIN 17u
+#define KERNEL_MINOR_MIN 18u
 
 /* 0, or -ENOSYS with a message that names both versions. */
 int kernel_check(char *ret_message, size_t size);

@@ -454,18 +454,22 @@ json_t *ipc_reply_error(enum exit_code code, const char *format, ...)
 
 json_t *ipc_text(const char *text)
 {
-	json_t *string = json_string(text);
+	return ipc_bytes(text, strlen(text));
+}
+
+json_t *ipc_bytes(const char *bytes, size_t len)
+{
+	json_t *string = memchr(bytes, '\0', len) ? NULL : json_stringn(bytes, len);
 	char *plain;
 
 	if (string)
 		return string;
-	plain = strdup(text);
+	plain = malloc(len + 1);
 	if (!plain)
 		return NULL;
-	for (char *c = plain; *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	string = json_string(plain);
+	for (size_t i = 0; i < len; i++)
+		plain[i] = bytes[i] == '\0' || (bytes[i] & 0x80) ? '?' : bytes[i];
+	string = json_stringn(plain, len);
 	free(plain);
 	return string;
 }

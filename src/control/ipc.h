@@ -70,8 +70,9 @@ bool ipc_server_busy(const struct ipc_server *server);
 
 json_t *ipc_reply_result(json_t *result); /* stolen */
 json_t *ipc_reply_error(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A JSON string of whatever bytes: when they are not UTF-8, everything beyond ASCII becomes `?`. */
+/* A JSON string of whatever bytes, as many as before: when they are not UTF-8, all beyond ASCII become `?`, and so do NULs. */
 json_t *ipc_text(const char *text);
+json_t *ipc_bytes(const char *bytes, size_t len);
 
 /* Client */
 

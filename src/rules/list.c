@@ -17,9 +17,13 @@ static int parse_host_value(struct parser *parser, enum value_type type, const s
 
 static int parse_prefix(struct parser *parser, const struct qualifiers *in, struct prefix *ret)
 {
-	char message[LITERAL_MESSAGE_MAX];
+	static const char *const types[] = { "host", "net", "port", "portrange" };
+	char message[LITERAL_MESSAGE_MAX], suggestion[FOUND_MAX];
+	struct word word = token_word(parser);
 
-	if (literal_prefix(token_word(parser), ret, message) < 0)
+	if (in->type == VALUE_ADDR && *parser_suggest(word, types, COUNT_OF(types), suggestion))
+		return fail(parser, "`%.*s` is not an address%s", WORD_ARG(word), suggestion);
+	if (literal_prefix(word, ret, message) < 0)
 		return fail(parser, "%s", message);
 	if (in->protocol && in->protocol->family && in->protocol->family != ret->family)
 		return fail(parser, "`%s` packets have no IPv%u addresses", in->protocol->word, ret->family);

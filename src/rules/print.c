@@ -99,7 +99,7 @@ static void print_len(const struct test *test, FILE *out)
 	else if (range->lo == 0)
 		fprintf(out, "<= %" PRIu32, range->hi);
 	else
-		fprintf(out, ">= %" PRIu32, range->lo);
+		fprintf(out, "> %" PRIu32, range->lo - 1);
 }
 
 static void print_hex(const uint8_t *bytes, size_t len, FILE *out)

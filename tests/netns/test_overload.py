@@ -45,7 +45,7 @@ def burst(rules, sources=(A4,), mode="native"):
         for queue in lab.status()["queues"]:
             assert queue["ring_full"] == 0 and queue["fill_empty"] == 0, queue
         assert counts["divert"] > 0 and counts["reinject_failed"] == 0, counts
-        print(counts, arrived, flush=True)
+        print({name: count for name, count in counts.items() if count}, arrived, flush=True)
         return counts, arrived
 
 

@@ -102,6 +102,7 @@ def test_two_interfaces():
     with Lab() as lab:
         run("ip", "link", "add", "a1", "netns", "atk", "type", "veth", "peer", "name", "b1", "netns", "srv")
         lab.atk.ip("link", "set", "a1", "up")
+        lab.srv.run("sysctl", "-qw", "net.ipv6.conf.b1.accept_dad=0")
         lab.srv.ip("link", "set", "b1", "up")
         before = lab.srv.state()
         lab.up(RULES)
@@ -134,6 +135,7 @@ def test_interface_deleted():
         gone()
         run("ip", "link", "add", "a0", "netns", "atk", "type", "veth", "peer", "name", "b0", "netns", "srv")
         lab.atk.ip("link", "set", "a0", "up")
+        lab.srv.run("sysctl", "-qw", "net.ipv6.conf.b0.accept_dad=0")
         lab.srv.ip("link", "set", "b0", "up")
         before = lab.srv.state()
         lab.up(RULES)

@@ -39,7 +39,7 @@ static uint32_t below(uint32_t n)
 /* ---- random expressions, as text ---- */
 
 static const char *const hosts[] = { "192.0.2.1", "192.0.2.2", "10.0.0.1", "2001:db8::1", "2001:db8::2", "fe80::1" };
-static const char *const nets[] = { "192.0.2.0/24", "10.0.0.0/8", "192.0.2.0/31", "2001:db8::/32", "fe80::/10", "0.0.0.0/0" };
+static const char *const nets[] = { "192.0.2.0/24", "10.0.0.0/8", "192.0.2.0/31", "2001:db8::/32", "fe80::/10", "128.0.0.0/1" };
 static const char *const ports[] = { "53", "80", "123", "domain", "443" };
 static const char *const ranges[] = { "53-80", "1-100", "80-1000", "0-65535" };
 static const char *const joints[] = { " and ", " or ", " && ", " || " };

@@ -1,0 +1,698 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rule language by example: rules/NAME.in is loaded and gives rules/NAME.ok (canonical text, which loads to the identical image)
+ * and the warnings in rules/NAME.warn, or the error in rules/NAME.err. Below are tables of one-line errors and of limits.
+ *
+ * UPDATE=1 writes what came out over the expected files; read the difference before you keep it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "classify/parse.h"
+#include "rules/rules.h"
+
+static struct image image, image_again;
+static struct rules_error error;
+
+static char *read_file(const char *path)
+{
+	FILE *in = fopen(path, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!in)
+		return strdup("");
+	if (getdelim(&text, &size, '\0', in) < 0)
+		*(text = realloc(text, 1)) = '\0';
+	fclose(in);
+	return text;
+}
+
+/* Is `text` what the file says? No file says nothing. */
+static void expect_file(const char *path, const char *text)
+{
+	char *expected;
+
+	if (getenv("UPDATE")) {
+		FILE *out = *text ? fopen(path, "w") : NULL;
+
+		if (!out) {
+			unlink(path);
+			return;
+		}
+		fputs(text, out);
+		fclose(out);
+		return;
+	}
+	expected = read_file(path);
+	if (strcmp(expected, text))
+		print_error("%s:\n", path);
+	assert_string_equal(text, expected);
+	free(expected);
+}
+
+static char *printed(const struct rules *rules)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	rules_print(rules, out);
+	fclose(out);
+	return text;
+}
+
+static char *printed_error(const struct rules_error *one, const char *severity, char *before)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	fputs(before ? before : "", out);
+	rules_error_print(one, severity, out);
+	fclose(out);
+	free(before);
+	return text;
+}
+
+static char *printed_warnings(const struct rules *rules)
+{
+	char *text = strdup("");
+
+	for (size_t i = 0; i < rules_warning_count(rules); i++)
+		text = printed_error(rules_warning(rules, i), "warning", text);
+	return text;
+}
+
+/* The text loads again: to the same text, and to the same image, line numbers included. */
+static void check_round_trip(const struct rules *rules, const char *text)
+{
+	struct rules *again;
+	char *text_again;
+
+	assert_int_equal(rules_parse(text, strlen(text), "printed", &again, &error), 0);
+	text_again = printed(again);
+	assert_string_equal(text_again, text);
+	assert_int_equal(image_build(rules, 3, NULL, &image, &error), 0);
+	assert_int_equal(image_build(again, 3, NULL, &image_again, &error), 0);
+	assert_memory_equal(&image, &image_again, sizeof(image));
+	assert_int_equal(image_check(&image), 0);
+	free(text_again);
+	rules_free(again);
+}
+
+static void check_golden(const char *stem)
+{
+	char in[300], ok[300], warn[300], err[300];
+	char *text, *warnings;
+	struct rules *rules;
+	int r;
+
+	snprintf(in, sizeof(in), "rules/%s.in", stem);
+	snprintf(ok, sizeof(ok), "rules/%s.ok", stem);
+	snprintf(warn, sizeof(warn), "rules/%s.warn", stem);
+	snprintf(err, sizeof(err), "rules/%s.err", stem);
+	r = rules_load(in, &rules, &error);
+	if (r < 0) {
+		text = printed_error(&error, "error", NULL);
+		expect_file(err, text);
+		expect_file(ok, "");
+		free(text);
+		return;
+	}
+	text = printed(rules);
+	warnings = printed_warnings(rules);
+	expect_file(ok, text);
+	expect_file(warn, warnings);
+	expect_file(err, "");
+	check_round_trip(rules, text);
+	free(text);
+	free(warnings);
+	rules_free(rules);
+}
+
+static void test_golden(void **state)
+{
+	DIR *directory = opendir("rules");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(directory);
+	while ((entry = readdir(directory))) {
+		size_t len = strlen(entry->d_name);
+		char stem[256];
+
+		if (len < 4 || strcmp(entry->d_name + len - 3, ".in"))
+			continue;
+		snprintf(stem, sizeof(stem), "%.*s", (int)len - 3, entry->d_name);
+		check_golden(stem);
+		n++;
+	}
+	closedir(directory);
+	assert_in_range(n, 10, 1000);
+}
+
+/* ---- one-line errors: the text, where the caret stands and how wide it is, the message ---- */
+
+static const struct {
+	const char *text;
+	unsigned col, width;
+	const char *message;
+} errors[] = {
+	/* statements */
+	{ "dorp udp", 1, 4, "`dorp` is not a statement: did you mean `drop`?" },
+	{ "frobnicate", 1, 10, "`frobnicate` is not a statement: set, on, allow, drop, count, divert or pass" },
+	{ "{ udp", 1, 1, "expected a statement (set, on, allow, drop, count, divert, pass), found `{`" },
+	{ "allow", 1, 5, "`allow` needs a match; only `pass` and `drop` stand alone, as the default verdict" },
+	{ "count; pass", 1, 5, "`count` needs a match; only `pass` and `drop` stand alone, as the default verdict" },
+	{ "pass; drop udp", 1, 4, "`pass` without a match is the default verdict: it has to be the last statement" },
+	{ "drop; set a { 1 }", 1, 4, "`drop` without a match is the default verdict: it has to be the last statement" },
+	{ "on fragmnt drop", 4, 7, "expected `fragment`, `unparsed` or `truncated`, found `fragmnt`: did you mean `fragment`?" },
+	{ "on fragment allow", 13, 5, "expected `pass` or `drop`, found `allow`" },
+	{ "on fragment drop; on fragment pass", 22, 8, "`on fragment` is decided already, further up" },
+	{ "on fragment drop udp", 18, 3, "expected the end of the statement, found `udp`" },
+	{ "drop udp adn port 53", 10, 3, "expected `and`, `or`, `name` or the end of the statement, found `adn`: did you mean `and`?" },
+	{ "drop udp tcp", 10, 3, "expected `and`, `or`, `name` or the end of the statement, found `tcp`" },
+	{ "drop udp name", 14, 1, "expected the name of the rule, found the end of the text" },
+	{ "drop udp name a/b", 15, 3, "`a/b`: a name has letters, digits, - _ . and starts with a letter or digit" },
+	{ "drop udp name a b", 17, 1, "expected the end of the statement, found `b`" },
+	{ "drop udp name a name b", 17, 4, "the rule has a name already" },
+	{ "drop udp )", 10, 1, "this `)` closes nothing" },
+
+	/* divert */
+	{ "drop overload pass udp", 6, 8, "only `divert` can be overloaded" },
+	{ "divert overload udp", 17, 3, "expected `drop`, `pass`, `pass 1/N` or `allow {...}`, found `udp`" },
+	{ "divert overload pass 2/3 udp", 22, 3, "expected `1/N`, one packet in N: `2/3`" },
+	{ "divert overload pass 1/0 udp", 22, 3, "one packet in 0 is impossible: `overload drop` passes none" },
+	{ "divert overload pass 1/1000001 udp", 22, 9, "sample 1 in 1000001 is impossible: at most 1000000" },
+	{ "divert overload allow 10.0.0.1 udp", 23, 8, "expected a list {ADDRESS, ...} or @set behind `overload allow`" },
+	{ "divert overload allow {} udp", 23, 1, "an empty list matches nothing" },
+	{ "divert overload pass", 21, 1, "expected a match such as `udp dst port 53`, found the end of the text" },
+
+	/* expressions */
+	{ "drop (udp", 6, 1, "this `(` is never closed" },
+	{ "drop (udp drop tcp", 11, 4, "expected `and`, `or` or `)`, found `drop`" },
+	{ "drop udp and", 13, 1, "expected a match such as `udp dst port 53`, found the end of the text" },
+	{ "drop udp and ;", 14, 1, "expected a match such as `udp dst port 53`, found `;`" },
+	{ "drop not", 9, 1, "expected a match such as `udp dst port 53`, found the end of the text" },
+	{ "drop udp and portt 53", 14, 5, "`portt` is not a match: did you mean `port`?" },
+	{ "drop vlna 5", 6, 4, "`vlna` is not a match" },
+	{ "drop 192.0.2.1", 6, 9, "`192.0.2.1` needs a word in front, such as `src` or `net`" },
+	{ "drop 53", 6, 2, "`53` needs a word in front, such as `port`" },
+	{ "drop @a", 6, 2, "`@a` needs a word in front, such as `src` or `net`" },
+	{ "drop port 53 or udp or 80", 24, 2, "`80` needs a word in front, such as `port`" },
+	{ "drop port (53 or udp)", 18, 3, "expected a port, found `udp`" },
+	{ "drop src", 9, 1, "expected an address, found the end of the text" },
+	{ "drop src or udp", 13, 3, "`src` needs a value in front of `or`, or `dst` behind it" },
+	{ "drop dst and dst port 5", 14, 3, "`dst` needs a value in front of `and`, or `src` behind it" },
+	{ "drop dst prot 53", 10, 4, "`prot` is not an address: did you mean `port`?" },
+	{ "drop src port", 14, 1, "expected a port, found the end of the text" },
+	{ "drop icmp port 53", 11, 4, "icmp has no ports" },
+	{ "drop arp host 192.0.2.1", 10, 4, "addresses inside arp packets are not looked at" },
+	{ "drop ip 192.0.2.1", 9, 9, "expected `host`, `net`, `port`, `src` or `dst` between `ip` and `192.0.2.1`" },
+	{ "drop src proto 6", 10, 5, "a protocol number has no direction: leave out `src`, `dst`" },
+	{ "drop udp proto 6", 10, 5, "only `ip` and `ip6` may stand in front of `proto`" },
+	{ "drop ether host 1", 12, 4, "expected `proto` behind `ether`" },
+	{ "drop payload = 1", 14, 1, "expected `at` behind `payload`" },
+	{ "drop dns under a", 10, 5, "expected `name` behind `dns`" },
+
+	/* addresses */
+	{ "drop src 10.0.0.1/8", 10, 10, "`10.0.0.1/8` has bits set behind the prefix: the network is 10.0.0.0/8" },
+	{ "drop src 2001:db8::1/64", 10, 14, "`2001:db8::1/64` has bits set behind the prefix: the network is 2001:db8::/64" },
+	{ "drop src 192.0.2.1/33", 10, 12, "prefix length /33 is impossible: IPv4 has at most /32" },
+	{ "drop src ::1/129", 10, 7, "prefix length /129 is impossible: IPv6 has at most /128" },
+	{ "drop src 192.0.2.1/", 10, 10, "`192.0.2.1/`: the prefix length is a number, 0 to 32" },
+	{ "drop src 192.0.2.1/2a", 10, 12, "`192.0.2.1/2a`: the prefix length is a number, 0 to 32" },
+	{ "drop src 192.0.2.256", 10, 11, "`192.0.2.256` is not an address (names are not looked up)" },
+	{ "drop src 192.0.2.01", 10, 10, "`192.0.2.01` is not an address (names are not looked up)" },
+	{ "drop host www.example.org", 11, 15, "`www.example.org` is not an address (names are not looked up)" },
+	{ "drop net 10", 10, 2, "`10`: write all four numbers, 10.0.0.0/8" },
+	{ "drop net 10.1/16", 10, 7, "`10.1/16`: write all four numbers, 10.1.0.0/16" },
+	{ "drop net 192.0.2", 10, 7, "`192.0.2`: write all four numbers, 192.0.2.0/24" },
+	{ "drop host 10.0.0.0/8", 11, 10, "`host` takes whole addresses: write `net 10.0.0.0/8`" },
+	{ "drop ip host ::1", 14, 3, "`ip` packets have no IPv6 addresses" },
+	{ "drop ip6 src 192.0.2.1", 14, 9, "`ip6` packets have no IPv4 addresses" },
+
+	/* numbers */
+	{ "drop port 70000", 11, 5, "port 70000 is impossible: at most 65535" },
+	{ "drop port 99999999999999999999", 11, 20, "port 99999999999999999999 is impossible: at most 65535" },
+	{ "drop port 5a", 11, 2, "`5a` is not a port" },
+	{ "drop port 053", 11, 3, "`053` starts with 0: decimal numbers do not, hexadecimal ones with 0x" },
+	{ "drop port 90-80", 11, 5, "port range 90-80 runs backwards: write 80-90" },
+	{ "drop port 80-", 11, 3, "`80-` is not a port" },
+	{ "drop port dmain", 11, 5, "`dmain` is not a port: a number, a range A-B, or domain, ntp, snmp, http, https, ssh" },
+	{ "drop proto 256", 12, 3, "protocol number 256 is impossible: at most 255" },
+	{ "drop proto foo", 12, 3, "`foo` is not a protocol number" },
+	{ "drop ether proto 0x5ff", 18, 5, "EtherType 0x5ff is impossible: at least 0x600 (below it is an 802.3 length)" },
+	{ "drop ether proto 0x10000", 18, 7, "EtherType 0x10000 is impossible: at most 65535" },
+	{ "drop len 99999", 10, 5, "frame length 99999 is impossible: at most 65535" },
+	{ "drop len < 0", 12, 1, "no frame is shorter than 0 bytes" },
+	{ "drop len > 65535", 12, 5, "no frame is longer than 65535 bytes" },
+	{ "drop len 10 - 20", 13, 1, "expected `and`, `or`, `name` or the end of the statement, found `-`" },
+	{ "drop len >", 11, 1, "expected a frame length, found the end of the text" },
+	{ "drop less 70000", 11, 5, "frame length 70000 is impossible: at most 65535" },
+	{ "drop payload at 1024 = 12", 17, 4, "payload offset 1024 is impossible: at most 1023" },
+	{ "drop payload at 1 12", 19, 2, "expected `=`, found `12`" },
+	{ "drop payload at 1 = 123", 21, 3, "`123` has half a byte: two hexadecimal digits each" },
+	{ "drop payload at 1 = zz", 21, 2, "`zz` is not hexadecimal: write bytes as in 0x0d0a" },
+	{ "drop payload at 1 = 0102030405060708090a0b0c0d0e0f1011", 21, 34, "17 bytes are too many: at most 16" },
+	{ "drop payload at 1 & ff = 0000", 26, 4, "2 bytes behind a mask of 1: both the same" },
+	{ "drop payload at 1 & 0f = 10", 26, 2, "never true: byte 0x10 has bits outside the mask 0x0f" },
+
+	/* names */
+	{ "drop dns name a..b", 15, 4, "`a..b` has an empty label" },
+	{ "drop dns name .a", 15, 2, "`.a` has an empty label" },
+	{ "drop dns name a\\999", 15, 5, "`a\\999`: a byte is written \\DDD, 000 to 255, and any other character as \\X" },
+	{ "drop dns name a12345678901234567890123456789012345678901234567890123456789012b.c", 15, 66,
+	  "`a12345678901234567890123456789012345678901234567890123456789` has a label of more than 63 bytes" },
+	{ "drop dns name under", 20, 1, "expected a DNS name, found the end of the text" },
+
+	/* lists and sets */
+	{ "drop port {53, 80", 11, 1, "this `{` is never closed" },
+	{ "drop port {53 80}", 15, 2, "expected `,` or `}`, found `80`" },
+	{ "drop port {53; 80}", 14, 1, "expected `,` or `}`, found `;`" },
+	{ "drop port {,}", 12, 1, "expected a port, found `,`" },
+	{ "drop port {}", 11, 1, "an empty list matches nothing" },
+	{ "drop src @a", 10, 2, "no set `a` above: write `set a { ... }` first" },
+	{ "set bots { 192.0.2.1 }; drop src @bost", 34, 5, "no set `bost` above: did you mean `@bots`?" },
+	{ "set a { 192.0.2.1 }; drop port @a", 32, 2, "set `a` holds addresses: this needs a port" },
+	{ "set a { 53 }; drop src @a", 24, 2, "set `a` holds numbers: this needs an address" },
+	{ "set a { 256 }; drop proto @a", 27, 2, "set `a` holds 256: a protocol number is at most 255" },
+	{ "set a { 10.0.0.0/8 }; drop host @a", 33, 2, "`host` takes whole addresses: write `net 10.0.0.0/8`" },
+	{ "set a { 53 }; drop dns name @a", 29, 2, "sets hold addresses or numbers, not DNS names: write a list {a, b}" },
+	{ "set a { 53 }; drop port {80, @a}", 30, 2, "a set cannot stand inside a list: join the two with `or`" },
+	{ "set a { 53, 192.0.2.1 }", 13, 9, "set `a` holds numbers: `192.0.2.1` is none" },
+	{ "set a { 192.0.2.1, 53 }", 20, 2, "set `a` holds addresses: `53` is none" },
+	{ "set a { 70000 }", 9, 5, "number 70000 is impossible: at most 65535" },
+	{ "set a { foo }", 9, 3, "`foo` is not a number" },
+	{ "set a { @b }", 9, 2, "a set cannot stand inside a list: join the two with `or`" },
+	{ "set a { 1", 7, 1, "this `{` is never closed" },
+	{ "set a 1", 7, 1, "expected `{`, found `1`" },
+	{ "set @a { 1 }", 5, 2, "the `@` stands only where a set is used" },
+	{ "set -a { 1 }", 5, 2, "`-a`: a name has letters, digits, - _ . and starts with a letter or digit" },
+	{ "set", 4, 1, "expected the name of the set, found the end of the text" },
+	{ "set a { 1 }; set a { 2 }", 18, 1, "set `a` exists already" },
+	{ "set a { file x }", 14, 1, "expected a file name in \"...\", found `x`" },
+	{ "set a { file \"x\" }", 14, 3, "`file` is read only where the rules come from a file themselves" },
+	{ "set a { 1 } drop", 13, 4, "expected the end of the statement, found `drop`" },
+
+	/* characters */
+	{ "drop udp | tcp", 10, 1, "write `||` or `or`" },
+	{ "drop udp \\ ", 10, 1, "`\\` continues a line only as its last character" },
+	{ "drop udp?", 9, 1, "`?` has no meaning here" },
+	{ "drop \x01", 6, 1, "byte 0x01: rules are plain ASCII text (comments may hold anything)" },
+	{ "\xef\xbb\xbf" "drop udp", 1, 1, "byte 0xef: rules are plain ASCII text (comments may hold anything)" },
+	{ "set a { file \"x }", 14, 4, "this string is never closed" },
+	{ "set a { file \"\t\" }", 15, 1, "control character in a string" },
+};
+
+static void test_errors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct rules *rules;
+		int r = rules_parse(errors[i].text, strlen(errors[i].text), "text", &rules, &error);
+
+		if (r != -EINVAL || strcmp(error.message, errors[i].message) || error.line != 1 || error.col != errors[i].col ||
+		    error.width != errors[i].width)
+			print_error("`%s` gave %d, %u:%u, width %u: %s\n", errors[i].text, r, error.line, error.col, error.width,
+				    error.message);
+		assert_int_equal(r, -EINVAL);
+		assert_string_equal(error.message, errors[i].message);
+		assert_string_equal(error.text, errors[i].text);
+		assert_string_equal(error.file, "text");
+		assert_int_equal(error.line, 1);
+		assert_int_equal(error.col, errors[i].col);
+		assert_int_equal(error.width, errors[i].width);
+	}
+}
+
+/* ---- limits ---- */
+
+struct text {
+	char *text;
+	size_t len;
+	FILE *out;
+};
+
+static FILE *text_begin(struct text *text)
+{
+	text->out = open_memstream(&text->text, &text->len);
+	return text->out;
+}
+
+/* Parse what was written since text_begin(). */
+static int text_parse(struct text *text, struct rules **ret_rules)
+{
+	int r;
+
+	fclose(text->out);
+	r = rules_parse(text->text, text->len, "limits", ret_rules, &error);
+	free(text->text);
+	return r;
+}
+
+static void repeat(FILE *out, unsigned n, const char *text)
+{
+	while (n--)
+		fputs(text, out);
+}
+
+static void test_text_size(void **state)
+{
+	size_t limit = 1 << 20;
+	char *text = malloc(limit + 1);
+	struct rules *rules;
+
+	(void)state;
+	memset(text, '\n', limit + 1);
+	assert_int_equal(rules_parse(text, limit, "text", &rules, &error), 0);
+	rules_free(rules);
+	assert_int_equal(rules_parse(text, limit + 1, "text", &rules, &error), -E2BIG);
+	assert_string_equal(error.message, "the text is longer than 1 MiB");
+	assert_int_equal(error.line, 0);
+	free(text);
+}
+
+/* Parse `text`, then build: the error has to be about `line`, or 0: none. */
+static void check_build(struct text *text, unsigned line, const char *message)
+{
+	struct rules *rules;
+	int r;
+
+	assert_int_equal(text_parse(text, &rules), 0);
+	r = image_build(rules, 1, NULL, &image, &error);
+	assert_int_equal(r, line ? -E2BIG : 0);
+	if (line) {
+		assert_int_equal(error.line, line);
+		assert_string_equal(error.message, message);
+	} else {
+		assert_int_equal(image_check(&image), 0);
+	}
+	rules_free(rules);
+}
+
+static void test_rules_max(void **state)
+{
+	struct text text;
+
+	(void)state;
+	repeat(text_begin(&text), IMAGE_RULES_MAX, "count udp\n");
+	check_build(&text, 0, NULL);
+	repeat(text_begin(&text), IMAGE_RULES_MAX + 3, "count udp\n");
+	check_build(&text, IMAGE_RULES_MAX + 1, "an image has room for 256 rules: this rule is the first that does not fit");
+}
+
+/* Ports 1, 3, 5 ...: `n` values, as many steps and one for the rule. */
+static void print_ports(FILE *out, unsigned n)
+{
+	fputs("count src port {", out);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(out, "%u,", 2 * i + 1);
+	fputs("}\n", out);
+}
+
+static void test_steps_max(void **state)
+{
+	static const char message[] = "an image has room for 1024 steps: this rule is the first that does not fit";
+	struct text text;
+
+	(void)state;
+	print_ports(text_begin(&text), IMAGE_STEPS_MAX - 2); /* and the end */
+	check_build(&text, 0, NULL);
+	print_ports(text_begin(&text), IMAGE_STEPS_MAX - 1);
+	check_build(&text, 1, message);
+
+	text_begin(&text);
+	print_ports(text.out, 500);
+	print_ports(text.out, 500);
+	print_ports(text.out, 20); /* 1023 steps without the end's */
+	fputs("count udp\ncount tcp\n", text.out);
+	check_build(&text, 4, message);
+}
+
+static void test_overload_steps_max(void **state)
+{
+	struct text text;
+
+	(void)state;
+	text_begin(&text);
+	fputs("divert overload allow {192.0.2.1, 192.0.2.3} udp\n", text.out); /* 2 here, 4 behind the end */
+	print_ports(text.out, IMAGE_STEPS_MAX - 8);
+	check_build(&text, 0, NULL);
+	text_begin(&text);
+	fputs("divert overload allow {192.0.2.1, 192.0.2.3} udp\n", text.out);
+	print_ports(text.out, IMAGE_STEPS_MAX - 7);
+	check_build(&text, 1, "an image has room for 1024 steps: this rule is the first that does not fit");
+}
+
+static void test_names_max(void **state)
+{
+	struct text text;
+
+	(void)state;
+	text_begin(&text);
+	for (unsigned i = 0; i < 200; i++)
+		fprintf(text.out, "count dns name n%03u.%s.example\n", i, "a23456789012345678901234567890"); /* 45 bytes each */
+	check_build(&text, 8192 / 45 + 1, "an image has room for 8192 name bytes: this rule is the first that does not fit");
+	text_begin(&text);
+	for (unsigned i = 0; i < 200; i++) /* the same name once more, and its ends, cost nothing */
+		fprintf(text.out, "count dns name under %s.example or dns name www.%s.example\n", "a23456789012345678901234567890",
+			"a23456789012345678901234567890");
+	check_build(&text, 0, NULL);
+	assert_int_equal(image.n_names, 44);
+}
+
+static void test_depth_max(void **state)
+{
+	struct rules *rules;
+	struct text text;
+
+	(void)state;
+	for (unsigned depth = 64; depth <= 65; depth++) {
+		text_begin(&text);
+		fputs("drop ", text.out);
+		repeat(text.out, depth, "(");
+		fputs("udp", text.out);
+		repeat(text.out, depth, ")");
+		assert_int_equal(text_parse(&text, &rules), depth == 64 ? 0 : -EINVAL);
+		if (depth == 64)
+			rules_free(rules);
+	}
+	assert_string_equal(error.message, "nested deeper than 64 levels");
+	assert_int_equal(error.col, 6 + 64);
+
+	repeat(text_begin(&text), 100000, "not ");
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+
+	for (unsigned pairs = 31; pairs <= 32; pairs++) {
+		fputs("drop udp", text_begin(&text));
+		repeat(text.out, pairs, " and tcp or ip");
+		repeat(text.out, 1, " and arp");
+		assert_int_equal(text_parse(&text, &rules), pairs == 31 ? 0 : -EINVAL);
+		if (pairs == 31)
+			rules_free(rules);
+	}
+	assert_string_equal(error.message, "`and` and `or` alternate through more than 64 levels: use lists or several rules");
+
+	fputs("drop udp", text_begin(&text)); /* a chain of one kind has no depth */
+	repeat(text.out, 100000, " or tcp");
+	assert_int_equal(text_parse(&text, &rules), 0);
+	assert_int_equal(image_build(rules, 1, NULL, &image, &error), -E2BIG);
+	rules_free(rules);
+}
+
+static void test_sets_max(void **state)
+{
+	struct rules *rules;
+	struct text text;
+
+	(void)state;
+	text_begin(&text);
+	for (unsigned i = 0; i <= 1024; i++)
+		fprintf(text.out, "set s%u { %u }\n", i, i);
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+	assert_string_equal(error.message, "more than 1024 sets");
+	assert_int_equal(error.line, 1025);
+}
+
+static void test_overload_max(void **state)
+{
+	struct rules *rules;
+	struct text text;
+
+	(void)state;
+	for (unsigned n = 64; n <= 65; n++) {
+		fputs("divert overload allow {", text_begin(&text));
+		for (unsigned i = 0; i < n; i++)
+			fprintf(text.out, "192.0.2.%u,", i);
+		fputs("} udp", text.out);
+		assert_int_equal(text_parse(&text, &rules), n == 64 ? 0 : -EINVAL);
+		if (n == 64)
+			rules_free(rules);
+	}
+	assert_string_equal(error.message, "65 prefixes on an overload list: at most 64");
+}
+
+static void test_long_line(void **state)
+{
+	struct rules *rules;
+	struct text text;
+	char *out;
+
+	(void)state;
+	fputs("drop udp", text_begin(&text));
+	repeat(text.out, 500, " or tcp");
+	fputs(" or?", text.out);
+	repeat(text.out, 500, " or tcp");
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+	assert_int_equal(error.col, 8 + 500 * 7 + 4);
+	assert_int_equal(error.text[error.col - 1 - error.text_col], '?');
+	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+	out = printed_error(&error, "error", NULL);
+	assert_int_equal(strchr(strchr(strchr(out, '\n') + 1, '\n'), '^') - strchr(strchr(out, '\n') + 1, '\n') - 1,
+			 error.col - 1 - error.text_col);
+	free(out);
+}
+
+static void test_terminal(void **state)
+{
+	struct rules *rules;
+	char *out;
+
+	(void)state;
+	assert_int_equal(rules_parse("drop \033[31m # \x9b", 15, "f", &rules, &error), -EINVAL);
+	out = printed_error(&error, "error", NULL);
+	assert_string_equal(out, "f:1:6: error: byte 0x1b: rules are plain ASCII text (comments may hold anything)\n"
+				 "drop ?[31m # ?\n"
+				 "     ^\n");
+	free(out);
+}
+
+/* ---- what the other modules read ---- */
+
+static void test_info(void **state)
+{
+	static const char text[] = "# first\nset a { 53 }\ncount port @a name dns\ndivert overload pass 1/2 udp port  53\n"
+				   "drop dns name A.example and udp";
+	struct rules *rules;
+	struct rule_info info;
+
+	(void)state;
+	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
+	assert_int_equal(rules_count(rules), 3);
+	info = rules_info(rules, 0);
+	assert_int_equal(info.line, 3);
+	assert_int_equal(info.action, ACTION_COUNT);
+	assert_int_equal(info.tier, TIER_XDP);
+	assert_string_equal(info.name, "dns");
+	assert_string_equal(info.text, "count port @a name dns");
+	info = rules_info(rules, 1);
+	assert_int_equal(info.action, ACTION_DIVERT);
+	assert_null(info.name);
+	assert_string_equal(info.text, "divert overload pass 1/2 udp port 53");
+	info = rules_info(rules, 2);
+	assert_int_equal(info.tier, TIER_USER);
+	assert_string_equal(info.reason, "needs the DNS question name, which only the user tier parses");
+	assert_string_equal(info.text, "drop dns name a.example and udp");
+	rules_free(rules);
+}
+
+static void test_image(void **state)
+{
+	static const char text[] = "divert overload pass 1/9 udp dst port 53\ndrop src 2001:db8::/33\non truncated drop\ndrop";
+	static const uint32_t counters[] = { 300, 2 };
+	const struct image_step *net;
+	const uint8_t *bytes;
+	struct rules *rules;
+
+	(void)state;
+	memset(&image, 0xa5, sizeof(image));
+	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
+	assert_int_equal(image_build(rules, 42, counters, &image, &error), 0);
+	assert_int_equal(image_check(&image), 0);
+	assert_int_equal(image.generation, 42);
+	assert_int_equal(image.n_rules, 2);
+	assert_int_equal(image.n_steps, 6);
+	assert_int_equal(image.default_action, ACTION_DROP);
+	assert_int_equal(image.policy[CONDITION_TRUNCATED], ACTION_DROP);
+	assert_int_equal(image.policy[CONDITION_FRAGMENT], 0);
+	assert_int_equal(image.has_divert, 1);
+	assert_int_equal(image.rules[0].overload, OVERLOAD_SAMPLE);
+	assert_int_equal(image.rules[0].overload_n, 9);
+	assert_int_equal(image.rules[0].counter, 300);
+	assert_int_equal(image.rules[1].line, 2);
+	assert_int_equal(image.steps[0].kind, STEP_L4_PROTO);
+	assert_int_equal(image.steps[0].lo, PROTO_UDP);
+	assert_int_equal(image.steps[1].kind, STEP_DST_PORT);
+	assert_int_equal(image.steps[1].next_no, 3);
+	net = &image.steps[3];
+	assert_int_equal(net->kind, STEP_SRC_NET);
+	assert_int_equal(net->lo, FAMILY_IP6);
+	bytes = (const uint8_t *)net->value;
+	assert_memory_equal(bytes, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	bytes = (const uint8_t *)net->mask;
+	assert_memory_equal(bytes, "\xff\xff\xff\xff\x80\0\0\0\0\0\0\0\0\0\0\0", 16);
+	rules_free(rules);
+}
+
+/* Any byte behind the checksum, changed, is noticed; what names other sizes or versions too. */
+static void test_image_check(void **state)
+{
+	static const char text[] = "divert overload allow {192.0.2.1} udp\ndrop dns name under a.example\n";
+	struct rules *rules;
+	uint8_t *bytes = (uint8_t *)&image;
+
+	(void)state;
+	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
+	assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
+	for (size_t at = 0; at < sizeof(image); at += at < 256 ? 1 : 97) {
+		bool counted = at >= offsetof(struct image, generation) && at < offsetof(struct image, checksum);
+
+		bytes[at] ^= 0x40;
+		assert_int_equal(image_check(&image), counted ? 0 : -EINVAL);
+		bytes[at] ^= 0x40;
+	}
+	assert_int_equal(image_check(&image), 0);
+	rules_free(rules);
+}
+
+static void test_load(void **state)
+{
+	struct rules *rules;
+
+	(void)state;
+	assert_int_equal(rules_load("rules/no-such-file", &rules, &error), -ENOENT);
+	assert_string_equal(error.file, "rules/no-such-file");
+	assert_string_equal(error.message, "cannot open: No such file or directory");
+	assert_int_equal(rules_load("rules", &rules, &error), -EISDIR);
+	assert_string_equal(error.message, "cannot read: Is a directory");
+	assert_null(rules_free(NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),     cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_text_size),  cmocka_unit_test(test_rules_max),
+		cmocka_unit_test(test_steps_max),  cmocka_unit_test(test_overload_steps_max),
+		cmocka_unit_test(test_names_max),  cmocka_unit_test(test_depth_max),
+		cmocka_unit_test(test_sets_max),   cmocka_unit_test(test_overload_max),
+		cmocka_unit_test(test_long_line),  cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_info),       cmocka_unit_test(test_image),
+		cmocka_unit_test(test_image_check), cmocka_unit_test(test_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
