@@ -4,6 +4,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,13 +29,19 @@ void privileges_raise_memlock(void)
 
 int privileges_drop(void)
 {
-	capng_clear(CAPNG_SELECT_ALL);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, kept[i]) < 0)
-			return -EINVAL;
-	if (capng_apply(CAPNG_SELECT_ALL) < 0)
-		return -EPERM;
+	bool held[sizeof(kept) / sizeof(kept[0])];
+
+	/* First of all: from here on not even starting a program as root gives anything back. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return 0;
+	/* In a container some may be missing from the start; what needs them will say so. */
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		held[i] = capng_have_capability(CAPNG_PERMITTED, kept[i]);
+	capng_clear(CAPNG_SELECT_ALL);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (held[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, kept[i]) < 0)
+			return -EINVAL;
+	/* The bounding set needs CAP_SETPCAP, which a service manager may have taken already, together with what it guards. */
+	capng_apply(CAPNG_SELECT_BOUNDS);
+	return capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
 }

@@ -75,7 +75,7 @@ static int parse(const char *text, size_t len, const char *file, const char *dir
 	return 0;
 }
 
-int text_read(int fd, char **ret_text, size_t *ret_len)
+int load_text(int fd, char **ret_text, size_t *ret_len)
 {
 	char *text = malloc(TEXT_MAX + 1);
 	size_t len = 0;
@@ -111,7 +111,7 @@ static int load_fd(int fd, const char *path, const char *file, struct rules **re
 	size_t len;
 	int r;
 
-	r = text_read(fd, &text, &len);
+	r = load_text(fd, &text, &len);
 	if (r == -E2BIG)
 		return file_error(file, r, ret_error, "the text is longer than 1 MiB");
 	if (r < 0)

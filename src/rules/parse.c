@@ -57,7 +57,7 @@ static int read_set_file(struct parser *parser, const char *path, struct set *se
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return fail(parser, "cannot open %.200s: %s", path, strerror(errno));
-	r = text_read(fd, &text, &source.len);
+	r = load_text(fd, &text, &source.len);
 	close(fd);
 	if (r == -E2BIG)
 		return fail(parser, "%.200s is longer than 1 MiB", path);

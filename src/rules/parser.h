@@ -109,6 +109,6 @@ int parse_match(struct parser *parser, struct expr **ret_expr);
 int parse_text(struct parser *parser); /* the whole text, into parser->rules */
 
 /* load.c */
-int text_read(int fd, char **ret_text, size_t *ret_len); /* the rest of a file; -E2BIG: over 1 MiB. The caller frees the text */
+int load_text(int fd, char **ret_text, size_t *ret_len); /* the rest of a file; -E2BIG: over 1 MiB. The caller frees the text */
 
 #endif

@@ -41,7 +41,7 @@ RUN_DIR = "/run/spillway-test"
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+SO_ATTACH_FILTER, SO_SNDBUFFORCE, SO_RCVBUFFORCE = 26, 32, 33
 ETH_P_ALL = socket.htons(3)
 SYS_BPF = 321  # x86-64
 TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
@@ -91,6 +91,20 @@ class Namespace:
         """By nsenter: `ip netns exec` and `ip -n` would hide bpffs."""
         return run("nsenter", f"--net={self.path}", *command, **options)
 
+    def link_up(self, ifname):
+        """Without duplicate address detection, which would delay the first packet."""
+        self.run("sysctl", "-qw", f"net.ipv6.conf.{ifname}.accept_dad=0")
+        self.ip("link", "set", ifname, "up")
+
+    def wait_ready(self, ifname):
+        """The link has come up and has its own IPv6 address: from here on nothing changes by itself."""
+
+        def ready():
+            link, = json.loads(self.ip("-j", "addr", "show", ifname))
+            return link["operstate"] == "UP" and any(address["family"] == "inet6" for address in link["addr_info"])
+
+        wait_for(ready, 5, f"{ifname} up")
+
     def popen(self, *command, **options):
         return subprocess.Popen(["nsenter", f"--net={self.path}", *command], **options)
 
@@ -121,20 +135,25 @@ class Namespace:
         return sock
 
     def state(self):
-        """What spillway might change, without what changes by itself. Equal before and after, or something was left behind."""
+        """What spillway might change, a line each, without what changes by itself. Equal before and after, or something was left behind.
+
+        BPF objects live as long as a process, a pin, or an attachment holds them; each of these would show here. The kernel's own list
+        is no help: it is the whole host's, with what others load and unload meanwhile.
+        """
         links = json.loads(self.run("ip", "-j", "-d", "addr", "show").stdout)
         for link in links:
             for address in link.get("addr_info", []):
                 for volatile in ("valid_life_time", "preferred_life_time"):
                     address.pop(volatile, None)
         show = {"qdisc": ["tc qdisc show"], "nft": ["nft list ruleset"], "sysctl": [r"sysctl -a -r ^net\.(core|ipv[46]\.conf)\."],
+                "bpf": ["bpftool net show"],
                 "filter": [f"tc filter show dev {link['ifname']} {side}" for link in links for side in ("ingress", "egress")]}
         return set(flat("link", {link["ifname"]: link for link in links})) | {
             f"{key}: {line}" for key, commands in show.items() for command in commands
             for line in self.run(*command.split(), check=False).stdout.splitlines()} | {
             f"bpffs: {path}" for path in glob.glob("/sys/fs/bpf/**", recursive=True)} | {
             f"mount: {line}" for line in read("/proc/self/mounts").splitlines() if " bpf " in line} | {
-            f"bpf {kind}: {count} {name}" for kind in ("prog", "map", "link") for name, count in count_names(kind).items()}
+            f"daemon: {pid}" for pid in processes("spillwayd")}
 
 
 def flat(path, value):
@@ -149,15 +168,6 @@ def flat(path, value):
 def read(path):
     with open(path) as file:
         return file.read()
-
-
-def count_names(kind):
-    """BPF objects of a kind by name, of the whole host: they know no namespaces."""
-    names = {}
-    for item in json.loads(run("bpftool", "-j", kind, "show").stdout or "[]"):
-        name = f"{item.get('type')} {item.get('name', '')}"
-        names[name] = names.get(name, 0) + 1
-    return names
 
 
 def processes(name):
@@ -192,6 +202,17 @@ class Capture:
 
     def __init__(self, namespace, ifname):
         self.sock = namespace.packet_socket(ifname, receive=True)
+
+    def only(self, head):
+        """From now on only frames that begin with these bytes, behind the addresses and compared in words of four."""
+        offsets = range(14, len(head) - 3, 4)
+        program = b""
+        for n, offset in enumerate(offsets):
+            program += struct.pack("=HBBI", 0x20, 0, 0, offset)  # load the word; not equal: jump to the last instruction
+            program += struct.pack("=HBBI", 0x15, 0, 2 * (len(offsets) - n) - 1, int.from_bytes(head[offset:offset + 4], "big"))
+        program += struct.pack("=HBBI", 0x06, 0, 0, 65536) + struct.pack("=HBBI", 0x06, 0, 0, 0)
+        code = ctypes.create_string_buffer(program, len(program))
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program) // 8, ctypes.addressof(code)))
 
     def next(self, seconds=1.0):
         """The next frame, or None."""
@@ -235,8 +256,7 @@ class Lab:
         if self.quiet:
             self.atk.run("sysctl", "-qw", "net.ipv6.conf.a0.disable_ipv6=1")
         for namespace, ifname, ip4, ip6 in (self.atk, "a0", A4, A6), (self.srv, "b0", B4, B6):
-            namespace.run("sysctl", "-qw", f"net.ipv6.conf.{ifname}.accept_dad=0")
-            namespace.ip("link", "set", ifname, "up")
+            namespace.link_up(ifname)
             if ifname == "b0" or not self.quiet:
                 namespace.run("sysctl", "-qw", f"net.ipv6.conf.{ifname}.router_solicitations=0")
                 namespace.ip("addr", "add", f"{ip4}/24", "dev", ifname)
@@ -244,6 +264,7 @@ class Lab:
         for namespace, ifname, mac, peers in (self.atk, "a0", MAC_B, (B4, B6)), (self.srv, "b0", MAC_A, (A4, A6)):
             for peer in peers if ifname == "b0" or not self.quiet else ():
                 namespace.ip("neigh", "add", peer, "lladdr", mac.hex(":"), "dev", ifname, "nud", "permanent")
+        self.srv.wait_ready("b0")
         self.sender = self.atk.packet_socket("a0", receive=False)
         return self
 
@@ -323,7 +344,7 @@ class Lab:
             self.sender.send(data)
 
     def assert_state(self, before, seconds=10):
-        """BPF objects are freed a moment after their last user has gone."""
+        """The state is, or soon becomes, the one before."""
 
         def differences():
             now = self.srv.state()
@@ -341,12 +362,12 @@ class Stream:
     A frame carries `data` and behind it its number. Sends until stop().
     """
 
-    def __init__(self, lab, src, dst, dport, pps, data=b"", sport=7777, vlans=()):
-        self.make = lambda number: udp_frame(src, dst, sport, dport, data + number.to_bytes(8, "big"), vlans)
-        self.head = self.make(0)[:-(len(data) + 12)]  # up to the ports: tells our frames from others
+    def __init__(self, lab, src, dst, dport, pps, data=b"", sport=7777):
+        self.make = lambda number: udp_frame(src, dst, sport, dport, data + number.to_bytes(8, "big"))
         self.interval = 1 / pps
         self.sender = lab.atk.packet_socket("a0", receive=False)
         self.capture = Capture(lab.srv, "b0")
+        self.capture.only(self.make(0)[:-(len(data) + 12)])  # up to the ports
         self.sent = 0
         self.arrived = {}  # number: time of arrival
         self.twice = []
@@ -376,7 +397,7 @@ class Stream:
         while silence < 5 and not (self.ended.is_set() and len(self.arrived) == self.sent):
             data = self.capture.next(0.1)
             silence = silence + 1 if data is None and self.ended.is_set() else 0
-            if data and data.startswith(self.head):
+            if data:
                 number = int.from_bytes(data[-8:], "big")
                 if number in self.arrived:
                     self.twice.append(number)
@@ -391,7 +412,7 @@ class Stream:
         """Wait until `frames` more that are sent from now on have arrived."""
         start = self.sent
         wait_for(lambda: sum(number >= start for number in list(self.arrived)[-4 * frames:]) >= frames, seconds,
-                 f"{frames} more frames to {self.head.hex()}")
+                 f"{frames} more frames like {self.make(0).hex()}")
 
     def lost(self):
         """Numbers that never arrived, in order; after stop()."""

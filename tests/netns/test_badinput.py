@@ -116,7 +116,7 @@ def test_old_kernel():
         before = lab.srv.state()
         done = lab.srv.run("setarch", "--uname-2.6", harness.SPILLWAY, "up", "b0", "-f", lab.rules_file(GOOD), check=False,
                            env=lab.environment())
-        refused(done, REFUSED, r"too old.*5\.17", "old kernel")
+        refused(done, REFUSED, r"too old.*5\.18", "old kernel")
         unchanged(lab, before)
 
 

@@ -8,6 +8,7 @@ Innocents that were never diverted lose nothing. Of the diverted ones, those in 
 """
 
 import contextlib
+import multiprocessing
 import os
 import random
 import signal
@@ -21,11 +22,10 @@ RING = 8192  # frames: more never wait for the worker on a queue
 RULES = "divert udp dst port 53\ndrop dns name under flood.example\ndrop udp dst port 9"
 
 
-def flood(lab, ended):
-    """Frames for both tiers to drop, as fast as this language can, until `ended`."""
-    sender = lab.atk.packet_socket("a0", receive=False)
+def flood(sender):
+    """Frames for both tiers to drop, as fast as this language can, until terminated. Runs as a process of its own."""
     frames = [udp_frame("198.51.100.7", B4, 9, 9, bytes(20)), udp_frame("198.51.100.7", B4, 9, 53, dns_query("x.flood.example"))]
-    while not ended.is_set():
+    while True:
         for data in frames:
             with contextlib.suppress(OSError):
                 sender.send(data)
@@ -33,15 +33,14 @@ def flood(lab, ended):
 
 def kill_once(lab, before, rng):
     lab.up(RULES)
-    ended = harness.threading.Event()
     streams = [Stream(lab, A4, B4, 2000, pps=1000), Stream(lab, A6, B6, 2000, pps=1000),
                Stream(lab, A4, B4, 53, pps=1000, data=dns_query("www.example")),
                Stream(lab, A6, B6, 53, pps=1000, data=dns_query("www.example"))]
-    load = harness.threading.Thread(target=flood, args=(lab, ended))
+    load = multiprocessing.Process(target=flood, args=(lab.sender,))
     load.start()
     with contextlib.ExitStack() as stack:
         stack.callback(load.join)
-        stack.callback(ended.set)
+        stack.callback(load.terminate)
         for stream in streams:
             stack.enter_context(stream)
         for stream in streams:

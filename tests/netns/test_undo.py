@@ -76,9 +76,9 @@ def test_foreground():
     with Lab() as lab:
         before = lab.srv.state()
         process = lab.srv.popen(harness.SPILLWAY, "up", "b0", "-f", lab.rules_file(RULES), "--foreground", env=lab.environment(),
-                                stdout=harness.subprocess.PIPE, stderr=harness.subprocess.STDOUT, text=True)
+                                stdout=harness.subprocess.PIPE, stderr=harness.subprocess.STDOUT, text=True, start_new_session=True)
         wait_for(lambda: lab.spillway("status", "b0", check=False).returncode == 0, 10, "armed")
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C
         output, _ = process.communicate(timeout=10)
         assert process.returncode == 0, output
         gone()
@@ -101,9 +101,9 @@ def test_two_interfaces():
     """Two interfaces under one daemon: taking one down leaves the other alone; the last one ends the daemon."""
     with Lab() as lab:
         run("ip", "link", "add", "a1", "netns", "atk", "type", "veth", "peer", "name", "b1", "netns", "srv")
-        lab.atk.ip("link", "set", "a1", "up")
-        lab.srv.run("sysctl", "-qw", "net.ipv6.conf.b1.accept_dad=0")
-        lab.srv.ip("link", "set", "b1", "up")
+        lab.atk.link_up("a1")
+        lab.srv.link_up("b1")
+        lab.srv.wait_ready("b1")
         before = lab.srv.state()
         lab.up(RULES)
         lab.spillway("up", "b1", "-f", lab.rules_file(RULES))
@@ -134,9 +134,9 @@ def test_interface_deleted():
         assert done.returncode in (0, 3, 5), done
         gone()
         run("ip", "link", "add", "a0", "netns", "atk", "type", "veth", "peer", "name", "b0", "netns", "srv")
-        lab.atk.ip("link", "set", "a0", "up")
-        lab.srv.run("sysctl", "-qw", "net.ipv6.conf.b0.accept_dad=0")
-        lab.srv.ip("link", "set", "b0", "up")
+        lab.atk.link_up("a0")
+        lab.srv.link_up("b0")
+        lab.srv.wait_ready("b0")
         before = lab.srv.state()
         lab.up(RULES)
         lab.sender = lab.atk.packet_socket("a0", receive=False)

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any bytes as a frame, against a rule set that asks every kind of question. The parser stays inside the frame (a sanitizer sees
+ * the rest) and its findings agree with each other; the XDP tier, where it decides, decides as the user tier would.
+ *
+ * The first byte chooses: `!` takes the first bytes as the image's steps too. No such image is ever published, but a reader must
+ * survive it: every index is masked and every walk ends.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "classify/classify.h"
+#include "classify/match.h"
+#include "replay.h"
+#include "rules/rules.h"
+
+#define WILD_STEPS 4 /* of the fuzzer's own making */
+
+static const char rules_text[] =
+	"set mixed { 192.0.2.0/24, 2001:db8::/32 }\n"
+	"count udp or tcp or sctp\n"
+	"count ip src 10.0.0.0/8 or ip6 dst @mixed\n"
+	"count ether proto 0x88cc or arp\n"
+	"count tcp dst port {22, 80-443} or not src port 1024\n"
+	"count len 60-1000 and proto {1, 58}\n"
+	"count payload at 0 = 0x00 or payload at 9 & 0xf0ff = 0x1011 or payload at 1023 = 0x0102030405060708090a0b0c0d0e0f10\n"
+	"allow src @mixed and icmp\n"
+	"divert overload allow @mixed udp dst port 53\n"
+	"divert overload pass 1/2 tcp and len > 100\n"
+	"drop dns name under flood.example name torture\n"
+	"count not dns name {www.example.org, example} and dst net 2001:db8::/33\n"
+	"drop udp and not port 53\n"
+	"on fragment drop; on truncated pass\n";
+
+struct match_env {
+	const uint8_t *data;
+	uint32_t len;
+};
+
+static void check(int good)
+{
+	if (!good)
+		abort();
+}
+
+static __always_inline int match_load(const struct match_env *env, __u32 off, void *to, __u32 len)
+{
+	if (len > IMAGE_PAYLOAD_MAX || off + len > env->len)
+		return -1;
+	memcpy(to, env->data + off, len);
+	return 0;
+}
+
+static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
+{
+	(void)env, (void)counter, (void)bytes;
+}
+
+static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
+						   const struct image_step *step, const struct pkt *pkt)
+{
+	(void)env, (void)image, (void)step, (void)pkt;
+	return DEEP_ASK_USER_TIER;
+}
+
+static const struct image *fixed_image(void)
+{
+	static struct image image;
+	struct rules_error error;
+	struct rules *rules;
+
+	if (image.magic)
+		return &image;
+	if (rules_parse(rules_text, sizeof(rules_text) - 1, "rules", &rules, &error) < 0) {
+		rules_error_print(&error, "error", stderr);
+		abort();
+	}
+	check(image_build(rules, 1, NULL, &image, &error) == 0);
+	rules_free(rules);
+	return &image;
+}
+
+/* The fixed image with its first steps overwritten. */
+static const struct image *wild_image(const uint8_t **data, size_t *size)
+{
+	static struct image image;
+	size_t take = WILD_STEPS * sizeof(struct image_step);
+
+	image = *fixed_image();
+	if (take > *size)
+		take = *size;
+	memcpy(image.steps, *data, take);
+	*data += take;
+	*size -= take;
+	return &image;
+}
+
+/* What the fields of a packet promise each other. */
+static void check_pkt(const struct pkt *pkt, size_t len)
+{
+	check(pkt->frame_len == len && pkt->n_vlans <= PKT_VLANS_MAX && pkt->condition < CONDITION_COUNT);
+	check(pkt->l3_off <= len && pkt->l3_end <= len && pkt->payload_off <= pkt->l3_end);
+	check(pkt->family == FAMILY_NONE || pkt->family == FAMILY_IP4 || pkt->family == FAMILY_IP6);
+	if (!pkt->family)
+		check(!pkt->has_ports && !pkt->payload_off && !pkt->l4_off && !pkt->l3_end);
+	if (pkt->has_ports)
+		check(pkt->l4_proto == PROTO_TCP || pkt->l4_proto == PROTO_UDP || pkt->l4_proto == PROTO_SCTP);
+	else
+		check(!pkt->src_port && !pkt->dst_port);
+	if (pkt->has_ports)
+		check(pkt->l4_off + 4u <= pkt->l3_end);
+	if (pkt->payload_off)
+		check(pkt->payload_off >= pkt->l4_off + 8u);
+	if (pkt->condition == CONDITION_FRAGMENT)
+		check(!pkt->has_ports && !pkt->payload_off);
+}
+
+static void check_match(const struct match *match)
+{
+	check(match->action == ACTION_ALLOW || match->action == ACTION_DROP || match->action == ACTION_PASS);
+	check(match->rule == IMAGE_RULES_MAX || match->condition == CONDITION_NONE);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct tally tally;
+	struct match xdp, user;
+	const struct image *image = fixed_image();
+	bool wild = size && *data == '!';
+	struct match_env env;
+	struct pkt pkt;
+	uint8_t *frame;
+
+	if (size == 0 || size > 65535)
+		return 0;
+	data++;
+	size--;
+	if (wild)
+		image = wild_image(&data, &size);
+	frame = malloc(size ? size : 1);
+	memcpy(frame, data, size);
+	env = (struct match_env){ frame, (uint32_t)size };
+
+	classify(image, frame, (uint32_t)size, true, &tally, &pkt, &user);
+	check_pkt(&pkt, size);
+	match_run(&env, image, &pkt, 1, &xdp);
+	for (unsigned i = 0; i < IMAGE_RULES_MAX; i++)
+		match_overload_listed(image, &image->rules[i], &pkt);
+	if (!wild) {
+		check_match(&user);
+		check(xdp.ask_user || (xdp.action == user.action && xdp.rule == user.rule && xdp.condition == user.condition));
+		check(xdp.diverted == user.diverted || (user.diverted && xdp.ask_user));
+	}
+	free(frame);
+	return 0;
+}
