@@ -329,7 +329,7 @@ json_t *request_answer(void *userdata, const struct ipc_peer *peer, const json_t
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (strcmp(requests[i].name, request.cmd) != 0)
 			continue;
-		if (requests[i].needs_iface && !request.ifname)
+		if (requests[i].needs_iface && (!request.ifname || !*request.ifname))
 			return ipc_reply_error(CODE_USAGE, "%s: which interface?", request.cmd);
 		if (requests[i].changes && !peer->may_change)
 			return ipc_reply_error(CODE_PERMISSION, "%s: only root and the group %s may change something",

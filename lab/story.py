@@ -46,9 +46,9 @@ CLIENT4, CLIENT6 = "198.51.100.1", "2001:db8:53::1"
 ROUTER4, ROUTER6, ROUTER_MAC = "198.51.100.254", "2001:db8:53::fe", "02:00:00:00:00:fe"  # the address is in director.bpf.c, too
 ECHO_PORT, SINK_PORT = 7, 5001
 
-DNS4_QPS, DNS6_QPS, DNS_NAMES = 2500, 500, 400
-ECHO_FLOWS, ECHO_PPS = 50, 100
-TCP_MBPS, CONNECTS_PPS = 200, 100
+DNS4_QPS, DNS6_QPS, DNS_NAMES = 2000, 500, 400
+ECHO_FLOWS, ECHO_PPS = 50, 40
+TCP_MBPS, CONNECTS_PPS = 100, 50
 
 GARBAGE_PPS, TORTURE_PPS = 2_150_000, 1_100_000  # 3 and 1 Mpps, and a little for a generator that is late now and then
 ISOLATED_QUEUE = 1  # and the CPU that generates what arrives there

@@ -67,6 +67,9 @@ void log_write(enum log_level level, const char *format, ...)
 	len = start + (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	for (char *c = line + start; c < line + len; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?'; /* names come from clients: none may write a line of its own */
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		return; /* nowhere left to complain to */

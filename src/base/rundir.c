@@ -46,6 +46,7 @@ static int netns_cookie_read(uint64_t *ret_cookie)
 int identity_read(struct identity *ret_identity)
 {
 	struct identity identity = {};
+	struct stat mntns;
 	int r;
 
 	r = boot_id_read(identity.boot);
@@ -54,6 +55,9 @@ int identity_read(struct identity *ret_identity)
 	r = netns_cookie_read(&identity.netns);
 	if (r < 0)
 		return r;
+	if (stat("/proc/self/ns/mnt", &mntns) < 0)
+		return -errno;
+	identity.mntns = mntns.st_ino;
 	*ret_identity = identity;
 	return 0;
 }

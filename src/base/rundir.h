@@ -17,10 +17,11 @@
 
 #define RUNDIR_DEFAULT "/run/spillway"
 
-/* Which kernel run and which network namespace something was written in. Inode numbers of namespaces are reused, cookies are not. */
+/* Where something was written. 0 and "" mean unknown. Network namespaces go by their cookie: inode numbers are used again. */
 struct identity {
-	char boot[37];  /* /proc/sys/kernel/random/boot_id; "" means unknown */
-	uint64_t netns; /* SO_NETNS_COOKIE; 0 means unknown */
+	char boot[37];  /* /proc/sys/kernel/random/boot_id */
+	uint64_t netns; /* SO_NETNS_COOKIE */
+	uint64_t mntns; /* inode of the mount namespace */
 };
 
 int identity_read(struct identity *ret_identity);

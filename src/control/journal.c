@@ -62,11 +62,13 @@ static const char *record_identity(struct journal_content *content, const json_t
 {
 	const char *boot = json_string_value(json_object_get(record, "boot"));
 	const char *netns = json_string_value(json_object_get(record, "netns"));
+	const char *mntns = json_string_value(json_object_get(record, "mntns"));
 
-	if (!boot || strlen(boot) >= sizeof(content->identity.boot) || !netns)
-		return "does not say which boot and namespace it is of";
+	if (!boot || strlen(boot) >= sizeof(content->identity.boot) || !netns || !mntns)
+		return "does not say which boot and namespaces it is of";
 	strcpy(content->identity.boot, boot);
 	content->identity.netns = strtoull(netns, NULL, 16);
+	content->identity.mntns = strtoull(mntns, NULL, 16);
 	return NULL;
 }
 
@@ -224,12 +226,13 @@ int journal_line_print(const json_t *record, FILE *out)
 
 int journal_print(const struct journal_content *content, FILE *out)
 {
-	char netns[17];
+	char netns[17], mntns[17]; /* as text: JSON numbers are signed */
 	json_t *first;
 	int r;
 
 	snprintf(netns, sizeof(netns), "%" PRIx64, content->identity.netns);
-	first = json_pack("{s:s, s:s, s:s}", "op", "journal", "boot", content->identity.boot, "netns", netns);
+	snprintf(mntns, sizeof(mntns), "%" PRIx64, content->identity.mntns);
+	first = json_pack("{s:s, s:s, s:s, s:s}", "op", "journal", "boot", content->identity.boot, "netns", netns, "mntns", mntns);
 	if (!first)
 		return -ENOMEM;
 	r = journal_line_print(first, out);

@@ -40,25 +40,31 @@ static bool on_bpffs(const char *path)
 	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-static bool directory_is_empty(const char *path)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *item;
-	bool empty = true;
-
-	if (!dir)
-		return false;
-	while (empty && (item = readdir(dir)))
-		empty = strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0;
-	closedir(dir);
-	return empty;
-}
 
 /* bpffs: the file system was mounted by us */
 
 static void bpffs_describe(const json_t *entry, char *ret_message, size_t size)
 {
 	SAY("unmount the BPF file system if nobody uses it: umount %s", entry_text(entry, "path"));
+}
+
+/* Two files the kernel puts into every new one (kernel/bpf/preload) are nobody's pins. */
+static bool bpffs_is_empty(const char *path)
+{
+	static const char *const no_pins[] = { ".", "..", "maps.debug", "progs.debug" };
+	DIR *dir = opendir(path);
+	const struct dirent *item;
+	bool empty = true;
+
+	if (!dir)
+		return false;
+	while (empty && (item = readdir(dir))) {
+		empty = false;
+		for (size_t i = 0; i < sizeof(no_pins) / sizeof(no_pins[0]); i++)
+			empty |= strcmp(item->d_name, no_pins[i]) == 0;
+	}
+	closedir(dir);
+	return empty;
 }
 
 static int bpffs_undo(const json_t *entry, char *ret_message, size_t size)
@@ -70,7 +76,7 @@ static int bpffs_undo(const json_t *entry, char *ret_message, size_t size)
 		SAY("%s: already unmounted", path);
 		return 0;
 	}
-	if (!directory_is_empty(path)) {
+	if (!bpffs_is_empty(path)) {
 		SAY("%s: others keep pins in it by now: left mounted", path);
 		return 0;
 	}
@@ -310,16 +316,19 @@ static int tap_undo(const json_t *entry, char *ret_message, size_t size)
 
 /* The table */
 
+/* Where the names in an entry mean what they meant, and where what they name goes when its namespace does. */
+enum undo_scope { SCOPE_HOST, SCOPE_NETNS, SCOPE_MNTNS };
+
 static const struct undo_op {
 	const char *name;
-	bool in_netns; /* the names in it mean something in their network namespace only, and die with it */
+	enum undo_scope scope;
 	void (*describe)(const json_t *entry, char *ret_message, size_t size);
 	int (*undo)(const json_t *entry, char *ret_message, size_t size);
 } undo_ops[] = {
-	{ "bpffs", false, bpffs_describe, bpffs_undo },
-	{ "pin-dir", false, pin_dir_describe, pin_dir_undo },
-	{ "xdp-link", false, xdp_link_describe, xdp_link_undo },
-	{ "tap", true, tap_describe, tap_undo },
+	{ "bpffs", SCOPE_MNTNS, bpffs_describe, bpffs_undo },
+	{ "pin-dir", SCOPE_HOST, pin_dir_describe, pin_dir_undo },
+	{ "xdp-link", SCOPE_HOST, xdp_link_describe, xdp_link_undo },
+	{ "tap", SCOPE_NETNS, tap_describe, tap_undo },
 };
 
 static const struct undo_op *undo_op_find(const json_t *entry)
@@ -396,18 +405,26 @@ static void run_keep_evidence(const struct undo_run *run)
 		run_say(run, "kept a copy of the damaged journal: %s", kept);
 }
 
+static bool differs(uint64_t then, uint64_t now)
+{
+	return then && then != now;
+}
+
 /* Returns 0 when the change is no more. */
 static int run_change(const struct undo_run *run, json_t *change)
 {
+	bool other_netns = differs(run->content.identity.netns, run->here.netns);
+	bool other_mntns = differs(run->content.identity.mntns, run->here.mntns);
 	const struct undo_op *op = undo_op_find(change);
-	bool elsewhere = run->content.identity.netns && run->content.identity.netns != run->here.netns;
 	char message[PATH_MAX];
 	int r = 0;
 
-	if (elsewhere)
+	if (other_netns)
 		json_object_del(change, "ifindex"); /* means another interface here, or none */
-	if (elsewhere && op && op->in_netns)
-		snprintf(message, sizeof(message), "%s: went with its network namespace", entry_text(change, "ifname"));
+	if (op && op->scope == SCOPE_NETNS && other_netns)
+		snprintf(message, sizeof(message), "%s: goes with its network namespace", entry_text(change, "ifname"));
+	else if (op && op->scope == SCOPE_MNTNS && other_mntns)
+		snprintf(message, sizeof(message), "%s: goes with its mount namespace", entry_text(change, "path"));
 	else if (run->dry_run)
 		undo_describe(change, message, sizeof(message));
 	else

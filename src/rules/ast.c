@@ -162,6 +162,8 @@ enum constant test_constant(const struct test *test)
 		if (test->kind == TEST_LEN && value->range.lo == 0 && value->range.hi == UINT16_MAX)
 			return CONSTANT_TRUE;
 		any = any || test_uses(test, value);
+		if (any && test->kind != TEST_LEN)
+			break;
 	}
 	return any ? CONSTANT_NONE : CONSTANT_FALSE;
 }

@@ -7,8 +7,8 @@
  * end the block is turned round, which makes every jump a jump forward.
  *
  * A `label` names a step of the block by how many were written up to and with it; label 0 is the step behind the block, where
- * the next rule begins. `not` is yes and no exchanged. Questions that only the user tier can answer come last in each chain, which
- * changes no answer (questions have no effects) but leaves most packets to the XDP tier.
+ * the next rule begins. `not` is yes and no exchanged. Questions that only the user tier can answer come last in each chain,
+ * which changes no answer (questions have no effects) but leaves most packets to the XDP tier.
  */
 #include <errno.h>
 #include <string.h>

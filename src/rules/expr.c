@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An expression means what it means to tcpdump: `and` and `or` bind alike and group from the left, `not` binds tightest, and a
- * value that stands alone takes over the words in front of the last one (`port 53 or 80`). Those words are parser->carry. What goes
- * beyond pcap-filter(7) are lists, sets, and the questions pcap does not have.
+ * value that stands alone takes over the words in front of the last one (`port 53 or 80`). Those words are parser->carry. What
+ * goes beyond pcap-filter(7) are lists, sets, and the questions pcap does not have.
  *
- * Nesting is bounded twice: parser->depth bounds the recursion here, expr->depth (which also grows when `and` and `or` alternate
- * without parentheses) that of every reader of the tree.
+ * Nesting is bounded twice: parser->depth bounds the recursion here, expr->depth (which grows without parentheses, too, where `and`
+ * and `or` alternate) that of every reader of the tree.
  */
 #include <errno.h>
 #include <string.h>
@@ -412,6 +412,15 @@ static int parse_primitive(struct parser *parser, struct expr **ret_expr)
 	return unknown_primitive(parser);
 }
 
+/* A tree this deep prints with fewer parentheses and `not`s inside each other than a text may have. */
+static int check_depth(struct parser *parser, const struct expr *expr)
+{
+	if (expr->depth > EXPR_DEPTH_MAX)
+		return fail(parser, "`not`, `and` and `or` alternate through more than %d levels: use lists or several rules",
+			    EXPR_DEPTH_MAX);
+	return 0;
+}
+
 static int parse_not(struct parser *parser, struct expr **ret_expr)
 {
 	struct expr *child;
@@ -423,7 +432,7 @@ static int parse_not(struct parser *parser, struct expr **ret_expr)
 	if (r < 0)
 		return r;
 	*ret_expr = expr_new(&parser->rules->arena, EXPR_NOT, child);
-	return *ret_expr ? 0 : -ENOMEM;
+	return *ret_expr ? check_depth(parser, *ret_expr) : -ENOMEM;
 }
 
 static int parse_parentheses(struct parser *parser, struct expr **ret_expr)
@@ -480,10 +489,7 @@ static int join(struct parser *parser, enum expr_kind kind, bool chain, struct e
 			return -ENOMEM;
 	}
 	r = expr_add(arena, *expr, right);
-	if (r == 0 && (*expr)->depth > EXPR_DEPTH_MAX)
-		return fail(parser, "`and` and `or` alternate through more than %d levels: use lists or several rules",
-			    EXPR_DEPTH_MAX);
-	return r;
+	return r < 0 ? r : check_depth(parser, *expr);
 }
 
 static int parse_expr(struct parser *parser, struct expr **ret_expr)

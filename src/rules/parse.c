@@ -19,6 +19,8 @@ static int add_set_value(struct parser *parser, struct set *set)
 	if (set->kind != LIST_EMPTY && set->kind != kind)
 		return fail(parser, "set `%s` holds %s: `%.*s` is none", set->name,
 			    set->kind == LIST_PREFIXES ? "addresses" : "numbers", WORD_ARG(word));
+	if (set->list.n == IMAGE_STEPS_MAX)
+		return fail(parser, "set `%s` has more than %u items, which no image has room for", set->name, IMAGE_STEPS_MAX);
 	set->kind = kind;
 	if (kind == LIST_PREFIXES)
 		in.type = VALUE_ADDR;

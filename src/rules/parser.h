@@ -8,7 +8,8 @@
  *	list.c   one value, {a, b}, @set
  *	parser.c the token at hand, and messages about it
  *
- * Every function returns 0, -EINVAL with *parser->error filled, or -ENOMEM, and leaves the parser at the token behind what it read.
+ * Every function returns 0, -EINVAL with *parser->error filled, or -ENOMEM, and leaves the parser at the token behind what it
+ * read.
  */
 #ifndef SPILLWAY_RULES_PARSER_H
 #define SPILLWAY_RULES_PARSER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The question name of any payload is the one that a reader without tricks finds; it is a sound name, survives being text, and lies
- * under each of its own ends and under nothing else.
+ * The question name of any payload is the one that a reader without tricks finds; it is a sound name, survives being text, and
+ * lies under each of its own ends and under nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>

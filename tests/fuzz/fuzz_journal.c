@@ -85,7 +85,8 @@ static void check_again(const struct journal_content *content)
 		abort();
 	if (again.bad || again.end != len || !json_equal(content->changes, again.changes))
 		abort();
-	if (strcmp(content->identity.boot, again.identity.boot) != 0 || content->identity.netns != again.identity.netns)
+	if (strcmp(content->identity.boot, again.identity.boot) != 0 || content->identity.netns != again.identity.netns ||
+	    content->identity.mntns != again.identity.mntns)
 		abort();
 	journal_content_fini(&again);
 	free(text);

@@ -9,7 +9,7 @@ import re
 import shutil
 
 import harness
-from harness import Lab, foreign_xdp, processes, run
+from harness import Lab, foreign_xdp, processes
 from packet import A4, B4, udp_frame
 
 REFUSED, USAGE, UNREACHABLE, NOT_FOUND, PERMISSION = 1, 2, 3, 5, 6

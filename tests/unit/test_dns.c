@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * DNS names: questions out of payloads (each in memory of exactly its length, so that the sanitizers see a read too far), suffixes,
- * and names as text.
+ * DNS names: questions out of payloads (each in memory of exactly its length, so that the sanitizers see a read too far),
+ * suffixes, and names as text.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +52,10 @@ static const struct {
 	{ "a header alone", BYTES(HEADER), NULL, 0 },
 	{ "a pointer", BYTES(HEADER "\1a\xc0\x0c" TYPE_A), NULL, 0 },
 	{ "a pointer first", BYTES(HEADER "\xc0\x0c" TYPE_A), NULL, 0 },
-	{ "a label of 64", BYTES(HEADER "\x40" "0123456789012345678901234567890123456789012345678901234567890123\0" TYPE_A), NULL, 0 },
+	{ "a label of 64",
+	  BYTES(HEADER "\x40"
+		       "0123456789012345678901234567890123456789012345678901234567890123\0" TYPE_A),
+	  NULL, 0 },
 	{ "no end", BYTES(HEADER "\3www"), NULL, 0 },
 	{ "a label past the end", BYTES(HEADER "\3ww"), NULL, 0 },
 };
@@ -152,7 +155,7 @@ static const struct {
 	{ "xexample", "example", 0 },
 	{ "example.org", "example", 0 },
 	{ "ab.example", "b.example", 0 },
-	{ "x\\007example", "example", 0 },        /* the bytes of the suffix, but within a label */
+	{ "x\\007example", "example", 0 }, /* the bytes of the suffix, but within a label */
 	{ "x\\001a\\007example.org", "org", 1 },
 	{ "a\\.example", "example", 0 },
 };
@@ -248,7 +251,7 @@ static void test_longest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_questions),  cmocka_unit_test(test_cut),   cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_questions),  cmocka_unit_test(test_cut),	 cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_under), cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_longest),
 	};

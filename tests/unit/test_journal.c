@@ -264,8 +264,8 @@ static void test_refused_records(void **state)
 		"{\"v\":1,\"id\":\"1\",\"op\":\"x\"",
 		"{\"v\":1,\"id\":1,\"op\":2",
 		"{\"v\":1,\"id\":1,\"id\":1,\"op\":\"x\"",
-		"{\"v\":1,\"op\":\"journal\",\"boot\":\"x\"",
-		"{\"v\":1,\"op\":\"journal\",\"netns\":\"1\",\"boot\":\"0123456789012345678901234567890123456789\"",
+		"{\"v\":1,\"op\":\"journal\",\"boot\":\"x\",\"netns\":\"1\"",
+		"{\"v\":1,\"op\":\"journal\",\"netns\":\"1\",\"mntns\":\"1\",\"boot\":\"0123456789012345678901234567890123456789\"",
 		"{\"v\":1,\"id\":1,\"op\":\"a\\u0000b\"",
 		"{",
 	};
@@ -307,12 +307,12 @@ static void test_compaction(void **state)
 /* As a file whose first record is of somewhere else, with one change in it. */
 static void write_journal(const struct place *place, const char *boot, uint64_t netns, const char *op)
 {
-	struct journal_content content = { .identity.netns = netns, .changes = json_array() };
+	struct journal_content content = { .identity = { .netns = netns, .mntns = 1 }, .changes = json_array() };
 	FILE *out = fopen(place->path, "w");
 
 	assert_non_null(out);
 	strcpy(content.identity.boot, boot);
-	json_array_append_new(content.changes, json_pack("{s:i, s:s, s:s}", "id", 1, "op", op, "ifname", "none0"));
+	json_array_append_new(content.changes, json_pack("{s:i, s:s, s:s, s:s}", "id", 1, "op", op, "ifname", "none0", "path", "/sys/fs/bpf"));
 	assert_int_equal(journal_print(&content, out), 0);
 	fclose(out);
 	journal_content_fini(&content);
@@ -385,7 +385,20 @@ static void test_undo_other_namespace(void **state)
 	assert_int_equal(identity_read(&here), 0);
 	write_journal(place, here.boot, here.netns + 1, "tap");
 	assert_int_equal(undo_all(place->path, false, print_line, &printed), 1);
-	assert_string_equal(printed.last, "none0: went with its network namespace");
+	assert_string_equal(printed.last, "none0: goes with its network namespace");
+}
+
+/* Another mount namespace's BPF file system, not the one that is under the same name here. */
+static void test_undo_other_mounts(void **state)
+{
+	const struct place *place = *state;
+	struct printed printed = {};
+	struct identity here;
+
+	assert_int_equal(identity_read(&here), 0);
+	write_journal(place, here.boot, here.netns, "bpffs");
+	assert_int_equal(undo_all(place->path, false, print_line, &printed), 1);
+	assert_string_equal(printed.last, "/sys/fs/bpf: goes with its mount namespace");
 }
 
 /* A change of a kind this version does not know stays on record. */
@@ -448,6 +461,7 @@ int main(void)
 		TEST(test_undo_other_boot),
 		TEST(test_undo_here),
 		TEST(test_undo_other_namespace),
+		TEST(test_undo_other_mounts),
 		TEST(test_undo_unknown),
 		TEST(test_undo_keeps_evidence),
 		TEST(test_undo_refuses_paths),

@@ -18,29 +18,58 @@
 
 /* ---- pieces of frames; numbers are big-endian strings ---- */
 
-#define MACS "\x02\0\0\0\0\x01" "\x02\0\0\0\0\x02"
+#define MACS                                                                                                                     \
+	"\x02\0\0\0\0\x01"                                                                                                       \
+	"\x02\0\0\0\0\x02"
 #define TAG(tpid) tpid "\x20\x64" /* priority 1, VLAN 100 */
 #define DOT1Q "\x81\x00"
 #define DOT1AD "\x88\xa8"
 #define TYPE4 "\x08\x00"
 #define TYPE6 "\x86\xdd"
 
-#define IP4(version_ihl, total_len, flags_off, proto) \
-	version_ihl "\0" total_len "\x12\x34" flags_off "\x40" proto "\0\0" "\xc0\0\2\1" "\xc6\x33\x64\7"
-#define IP6(payload_len, next) \
-	"\x60\0\0\0" payload_len next "\x40" \
-	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7"
-#define EXT8(next) next "\0" "\1\4\0\0\0\0"                      /* options of 8 bytes: PadN */
-#define EXT16(next) next "\1" "\1\4\0\0\0\0" "\1\6\0\0\0\0\0\0"  /* of 16 */
-#define ROUTING(next) next "\0" "\4\0\0\0\0\0"
+#define IP4(version_ihl, total_len, flags_off, proto)                                                                            \
+	version_ihl "\0" total_len "\x12\x34" flags_off "\x40" proto "\0\0"                                                      \
+		    "\xc0\0\2\1"                                                                                                 \
+		    "\xc6\x33\x64\7"
+#define IP6(payload_len, next)                                                                                                   \
+	"\x60\0\0\0" payload_len next "\x40"                                                                                     \
+	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"                                                                               \
+	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7"
+#define EXT8(next)                                                                                                               \
+	next "\0"                                                                                                                \
+	     "\1\4\0\0\0\0" /* options of 8 bytes: PadN */
+#define EXT16(next)                                                                                                              \
+	next "\1"                                                                                                                \
+	     "\1\4\0\0\0\0"                                                                                                      \
+	     "\1\6\0\0\0\0\0\0" /* of 16 */
+#define ROUTING(next)                                                                                                            \
+	next "\0"                                                                                                                \
+	     "\4\0\0\0\0\0"
 #define FRAG(next, off) next "\0" off "\0\0\0\1"
-#define AH24(next) next "\4" "\0\0\0\0\0\1" "\0\0\0\1" "abcdefghijkl" /* length in words of 4, less 2 */
+#define AH24(next)                                                                                                               \
+	next "\4"                                                                                                                \
+	     "\0\0\0\0\0\1"                                                                                                      \
+	     "\0\0\0\1"                                                                                                          \
+	     "abcdefghijkl" /* length in words of 4, less 2 */
 
-#define PORTS "\x30\x39" "\0\x35" /* 12345 to 53 */
-#define UDP PORTS "\0\x0c" "\0\0"
-#define TCP(data_off) PORTS "\0\0\0\1" "\0\0\0\0" data_off "\2" "\xff\xff" "\0\0" "\0\0"
-#define SCTP PORTS "\0\0\0\0" "\0\0\0\0"
-#define ICMP "\x08\0\0\0" "\0\1\0\1"
+#define PORTS                                                                                                                    \
+	"\x30\x39"                                                                                                               \
+	"\0\x35" /* 12345 to 53 */
+#define UDP                                                                                                                      \
+	PORTS "\0\x0c"                                                                                                           \
+	      "\0\0"
+#define TCP(data_off)                                                                                                            \
+	PORTS "\0\0\0\1"                                                                                                         \
+	      "\0\0\0\0" data_off "\2"                                                                                           \
+	      "\xff\xff"                                                                                                         \
+	      "\0\0"                                                                                                             \
+	      "\0\0"
+#define SCTP                                                                                                                     \
+	PORTS "\0\0\0\0"                                                                                                         \
+	      "\0\0\0\0"
+#define ICMP                                                                                                                     \
+	"\x08\0\0\0"                                                                                                             \
+	"\0\1\0\1"
 #define DATA4 "data"
 
 #define IS_ICMP "\x01"
@@ -67,99 +96,111 @@ struct frame {
 
 static const struct frame frames[] = {
 	/* Ethernet and VLAN tags */
-	{ "an ARP frame", FRAME(MACS "\x08\x06" "anything, it is not read"), CONDITION_NONE, 0x0806, 0, 0, 0, false, 14, 0, 0, 0 },
+	{ "an ARP frame",
+	  FRAME(MACS "\x08\x06"
+		     "anything, it is not read"),
+	  CONDITION_NONE, 0x0806, 0, 0, 0, false, 14, 0, 0, 0 },
 	{ "a frame of 14 bytes", FRAME(MACS "\x88\xcc"), CONDITION_NONE, 0x88cc, 0, 0, 0, false, 14, 0, 0, 0 },
 	{ "13 bytes", FRAME(MACS "\x08"), CONDITION_TRUNCATED, 0, 0, 0, 0, false, 0, 0, 0, 0 },
 	{ "no bytes", FRAME(""), CONDITION_TRUNCATED, 0, 0, 0, 0, false, 0, 0, 0, 0 },
-	{ "one VLAN tag", FRAME(MACS TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 1, 4,
-	  17, true, 18, 38, 46, 50 },
-	{ "one 802.1ad tag", FRAME(MACS TAG(DOT1AD) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 1,
+	{ "one VLAN tag", FRAME(MACS TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 1,
 	  4, 17, true, 18, 38, 46, 50 },
-	{ "QinQ", FRAME(MACS TAG(DOT1AD) TAG(DOT1Q) TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 2, 6, 17, true, 22,
-	  62, 70, 74 },
-	{ "two 802.1Q tags", FRAME(MACS TAG(DOT1Q) TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE,
-	  0x0800, 2, 4, 17, true, 22, 42, 50, 54 },
+	{ "one 802.1ad tag", FRAME(MACS TAG(DOT1AD) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE,
+	  0x0800, 1, 4, 17, true, 18, 38, 46, 50 },
+	{ "QinQ", FRAME(MACS TAG(DOT1AD) TAG(DOT1Q) TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 2, 6, 17,
+	  true, 22, 62, 70, 74 },
+	{ "two 802.1Q tags", FRAME(MACS TAG(DOT1Q) TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4),
+	  CONDITION_NONE, 0x0800, 2, 4, 17, true, 22, 42, 50, 54 },
 	{ "three tags", FRAME(MACS TAG(DOT1AD) TAG(DOT1Q) TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4),
 	  CONDITION_UNPARSED, 0x8100, 2, 0, 0, false, 22, 0, 0, 0 },
 
 	/* IPv4 */
-	{ "UDP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 0, 4, 17, true, 14, 34, 42,
-	  46 },
-	{ "UDP without payload", FRAME(MACS TYPE4 IP4("\x45", "\0\x1c", "\0\0", IS_UDP) UDP), CONDITION_NONE, 0x0800, 0, 4, 17, true,
-	  14, 34, 42, 42 },
-	{ "Ethernet padding", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4 "padding, not data"), CONDITION_NONE,
-	  0x0800, 0, 4, 17, true, 14, 34, 42, 46 },
-	{ "TCP", FRAME(MACS TYPE4 IP4("\x45", "\0\x2c", "\x40\0", IS_TCP) TCP("\x50") DATA4), CONDITION_NONE, 0x0800, 0, 4, 6, true, 14,
-	  34, 54, 58 },
+	{ "UDP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 0, 4, 17, true, 14,
+	  34, 42, 46 },
+	{ "UDP without payload", FRAME(MACS TYPE4 IP4("\x45", "\0\x1c", "\0\0", IS_UDP) UDP), CONDITION_NONE, 0x0800, 0, 4, 17,
+	  true, 14, 34, 42, 42 },
+	{ "Ethernet padding", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4 "padding, not data"),
+	  CONDITION_NONE, 0x0800, 0, 4, 17, true, 14, 34, 42, 46 },
+	{ "TCP", FRAME(MACS TYPE4 IP4("\x45", "\0\x2c", "\x40\0", IS_TCP) TCP("\x50") DATA4), CONDITION_NONE, 0x0800, 0, 4, 6,
+	  true, 14, 34, 54, 58 },
 	{ "TCP with options", FRAME(MACS TYPE4 IP4("\x45", "\0\x34", "\0\0", IS_TCP) TCP("\x70") "\2\4\5\xb4\1\1\4\2" DATA4),
 	  CONDITION_NONE, 0x0800, 0, 4, 6, true, 14, 34, 62, 66 },
 	{ "TCP, header length 16", FRAME(MACS TYPE4 IP4("\x45", "\0\x2c", "\0\0", IS_TCP) TCP("\x40") DATA4), CONDITION_UNPARSED,
 	  0x0800, 0, 4, 6, true, 14, 34, 0, 58 },
 	{ "TCP, header longer than the packet", FRAME(MACS TYPE4 IP4("\x45", "\0\x2c", "\0\0", IS_TCP) TCP("\x70") DATA4),
 	  CONDITION_TRUNCATED, 0x0800, 0, 4, 6, true, 14, 34, 0, 58 },
-	{ "SCTP", FRAME(MACS TYPE4 IP4("\x45", "\0\x24", "\0\0", IS_SCTP) SCTP DATA4), CONDITION_NONE, 0x0800, 0, 4, 132, true, 14, 34,
-	  46, 50 },
-	{ "ICMP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_ICMP) ICMP DATA4), CONDITION_NONE, 0x0800, 0, 4, 1, false, 14, 34,
-	  42, 46 },
-	{ "GRE", FRAME(MACS TYPE4 IP4("\x45", "\0\x18", "\0\0", IS_GRE) "\0\0\x08\0"), CONDITION_NONE, 0x0800, 0, 4, 47, false, 14, 34,
-	  0, 38 },
-	{ "IPv4 options", FRAME(MACS TYPE4 IP4("\x47", "\0\x28", "\0\0", IS_UDP) "\x94\4\0\0" "\1\1\1\0" UDP DATA4), CONDITION_NONE,
-	  0x0800, 0, 4, 17, true, 14, 42, 50, 54 },
+	{ "SCTP", FRAME(MACS TYPE4 IP4("\x45", "\0\x24", "\0\0", IS_SCTP) SCTP DATA4), CONDITION_NONE, 0x0800, 0, 4, 132, true,
+	  14, 34, 46, 50 },
+	{ "ICMP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_ICMP) ICMP DATA4), CONDITION_NONE, 0x0800, 0, 4, 1, false, 14,
+	  34, 42, 46 },
+	{ "GRE", FRAME(MACS TYPE4 IP4("\x45", "\0\x18", "\0\0", IS_GRE) "\0\0\x08\0"), CONDITION_NONE, 0x0800, 0, 4, 47, false,
+	  14, 34, 0, 38 },
+	{ "IPv4 options",
+	  FRAME(MACS TYPE4 IP4("\x47", "\0\x28", "\0\0", IS_UDP) "\x94\4\0\0"
+								 "\1\1\1\0" UDP DATA4),
+	  CONDITION_NONE, 0x0800, 0, 4, 17, true, 14, 42, 50, 54 },
 	{ "40 bytes of IPv4 options",
-	  FRAME(MACS TYPE4 IP4("\x4f", "\0\x48", "\0\0", IS_UDP) "0123456789012345678901234567890123456789" UDP DATA4), CONDITION_NONE,
-	  0x0800, 0, 4, 17, true, 14, 74, 82, 86 },
-	{ "IPv4 header length 16", FRAME(MACS TYPE4 IP4("\x44", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800, 0, 0,
-	  0, false, 14, 0, 0, 0 },
-	{ "version 5", FRAME(MACS TYPE4 IP4("\x55", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800, 0, 0, 0, false, 14,
-	  0, 0, 0 },
-	{ "version 6 behind type IPv4", FRAME(MACS TYPE4 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800, 0, 0, 0, false,
-	  14, 0, 0, 0 },
-	{ "total length below the header's", FRAME(MACS TYPE4 IP4("\x45", "\0\x13", "\0\0", IS_UDP) UDP DATA4), CONDITION_UNPARSED,
-	  0x0800, 0, 0, 0, false, 14, 0, 0, 0 },
+	  FRAME(MACS TYPE4 IP4("\x4f", "\0\x48", "\0\0", IS_UDP) "0123456789012345678901234567890123456789" UDP DATA4),
+	  CONDITION_NONE, 0x0800, 0, 4, 17, true, 14, 74, 82, 86 },
+	{ "IPv4 header length 16", FRAME(MACS TYPE4 IP4("\x44", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800,
+	  0, 0, 0, false, 14, 0, 0, 0 },
+	{ "version 5", FRAME(MACS TYPE4 IP4("\x55", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800, 0, 0, 0,
+	  false, 14, 0, 0, 0 },
+	{ "version 6 behind type IPv4", FRAME(MACS TYPE4 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_UNPARSED, 0x0800, 0, 0, 0,
+	  false, 14, 0, 0, 0 },
+	{ "total length below the header's", FRAME(MACS TYPE4 IP4("\x45", "\0\x13", "\0\0", IS_UDP) UDP DATA4),
+	  CONDITION_UNPARSED, 0x0800, 0, 0, 0, false, 14, 0, 0, 0 },
 	{ "total length beyond the frame", FRAME(MACS TYPE4 IP4("\x45", "\0\x21", "\0\0", IS_UDP) UDP DATA4), CONDITION_TRUNCATED,
 	  0x0800, 0, 4, 17, true, 14, 34, 42, 46 },
-	{ "total length that ends in the ports", FRAME(MACS TYPE4 IP4("\x45", "\0\x17", "\0\0", IS_UDP) UDP DATA4), CONDITION_TRUNCATED,
-	  0x0800, 0, 4, 17, false, 14, 34, 0, 37 },
+	{ "total length that ends in the ports", FRAME(MACS TYPE4 IP4("\x45", "\0\x17", "\0\0", IS_UDP) UDP DATA4),
+	  CONDITION_TRUNCATED, 0x0800, 0, 4, 17, false, 14, 34, 0, 37 },
 	{ "total length that ends behind the ports", FRAME(MACS TYPE4 IP4("\x45", "\0\x18", "\0\0", IS_UDP) UDP DATA4),
 	  CONDITION_TRUNCATED, 0x0800, 0, 4, 17, true, 14, 34, 0, 38 },
-	{ "first fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 0, 4, 17, true,
-	  14, 34, 42, 46 },
-	{ "later fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\1", IS_UDP) "notports" DATA4), CONDITION_FRAGMENT, 0x0800, 0, 4,
-	  17, false, 14, 0, 0, 46 },
-	{ "last fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x1f\xff", IS_TCP) "notports" DATA4), CONDITION_FRAGMENT, 0x0800, 0, 4,
-	  6, false, 14, 0, 0, 46 },
+	{ "first fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\0", IS_UDP) UDP DATA4), CONDITION_NONE, 0x0800, 0, 4, 17,
+	  true, 14, 34, 42, 46 },
+	{ "later fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\1", IS_UDP) "notports" DATA4), CONDITION_FRAGMENT,
+	  0x0800, 0, 4, 17, false, 14, 0, 0, 46 },
+	{ "last fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x1f\xff", IS_TCP) "notports" DATA4), CONDITION_FRAGMENT,
+	  0x0800, 0, 4, 6, false, 14, 0, 0, 46 },
 
 	/* IPv6 */
-	{ "UDP over IPv6", FRAME(MACS TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true, 14, 54, 62, 66 },
-	{ "TCP over IPv6", FRAME(MACS TYPE6 IP6("\0\x18", IS_TCP) TCP("\x50") DATA4), CONDITION_NONE, 0x86dd, 0, 6, 6, true, 14, 54, 74,
-	  78 },
-	{ "ICMPv6", FRAME(MACS TYPE6 IP6("\0\x0c", IS_ICMP6) ICMP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 58, false, 14, 54, 62, 66 },
-	{ "IPv6 and Ethernet padding", FRAME(MACS TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4 "padding"), CONDITION_NONE, 0x86dd, 0, 6, 17,
-	  true, 14, 54, 62, 66 },
-	{ "no next header", FRAME(MACS TYPE6 IP6("\0\4", IS_NOTHING) DATA4), CONDITION_NONE, 0x86dd, 0, 6, 59, false, 14, 0, 0, 58 },
-	{ "an unknown header", FRAME(MACS TYPE6 IP6("\0\4", "\xfd") DATA4), CONDITION_NONE, 0x86dd, 0, 6, 253, false, 14, 54, 0, 58 },
-	{ "version 4 behind type IPv6", FRAME(MACS TYPE6 "\x40" "123456789012345678901234567890123456789"), CONDITION_UNPARSED, 0x86dd, 0,
-	  0, 0, false, 14, 0, 0, 0 },
-	{ "payload length beyond the frame", FRAME(MACS TYPE6 IP6("\0\x0d", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd, 0, 6, 17,
-	  true, 14, 54, 62, 66 },
-	{ "payload length that ends in the ports", FRAME(MACS TYPE6 IP6("\0\3", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd, 0, 6, 17,
-	  false, 14, 54, 0, 57 },
-	{ "payload length 0", FRAME(MACS TYPE6 IP6("\0\0", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd, 0, 6, 17, false, 14, 54, 0,
-	  54 },
+	{ "UDP over IPv6", FRAME(MACS TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true, 14, 54, 62,
+	  66 },
+	{ "TCP over IPv6", FRAME(MACS TYPE6 IP6("\0\x18", IS_TCP) TCP("\x50") DATA4), CONDITION_NONE, 0x86dd, 0, 6, 6, true, 14,
+	  54, 74, 78 },
+	{ "ICMPv6", FRAME(MACS TYPE6 IP6("\0\x0c", IS_ICMP6) ICMP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 58, false, 14, 54, 62,
+	  66 },
+	{ "IPv6 and Ethernet padding", FRAME(MACS TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4 "padding"), CONDITION_NONE, 0x86dd, 0, 6,
+	  17, true, 14, 54, 62, 66 },
+	{ "no next header", FRAME(MACS TYPE6 IP6("\0\4", IS_NOTHING) DATA4), CONDITION_NONE, 0x86dd, 0, 6, 59, false, 14, 0, 0,
+	  58 },
+	{ "an unknown header", FRAME(MACS TYPE6 IP6("\0\4", "\xfd") DATA4), CONDITION_NONE, 0x86dd, 0, 6, 253, false, 14, 54, 0,
+	  58 },
+	{ "version 4 behind type IPv6",
+	  FRAME(MACS TYPE6 "\x40"
+			   "123456789012345678901234567890123456789"),
+	  CONDITION_UNPARSED, 0x86dd, 0, 0, 0, false, 14, 0, 0, 0 },
+	{ "payload length beyond the frame", FRAME(MACS TYPE6 IP6("\0\x0d", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd, 0, 6,
+	  17, true, 14, 54, 62, 66 },
+	{ "payload length that ends in the ports", FRAME(MACS TYPE6 IP6("\0\3", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd,
+	  0, 6, 17, false, 14, 54, 0, 57 },
+	{ "payload length 0", FRAME(MACS TYPE6 IP6("\0\0", IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd, 0, 6, 17, false, 14,
+	  54, 0, 54 },
 
 	/* IPv6 extension headers */
-	{ "hop-by-hop options", FRAME(MACS TYPE6 IP6("\0\x14", "\0") EXT8(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true, 14,
-	  62, 70, 74 },
-	{ "options of 16 bytes", FRAME(MACS TYPE6 IP6("\0\x1c", "\0") EXT16(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true,
-	  14, 70, 78, 82 },
-	{ "routing header", FRAME(MACS TYPE6 IP6("\0\x14", "\x2b") ROUTING(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true, 14,
-	  62, 70, 74 },
-	{ "destination options", FRAME(MACS TYPE6 IP6("\0\x14", "\x3c") EXT8(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true,
-	  14, 62, 70, 74 },
-	{ "AH counts words of 4", FRAME(MACS TYPE6 IP6("\0\x24", "\x33") AH24(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17, true,
-	  14, 78, 86, 90 },
+	{ "hop-by-hop options", FRAME(MACS TYPE6 IP6("\0\x14", "\0") EXT8(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17,
+	  true, 14, 62, 70, 74 },
+	{ "options of 16 bytes", FRAME(MACS TYPE6 IP6("\0\x1c", "\0") EXT16(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17,
+	  true, 14, 70, 78, 82 },
+	{ "routing header", FRAME(MACS TYPE6 IP6("\0\x14", "\x2b") ROUTING(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17,
+	  true, 14, 62, 70, 74 },
+	{ "destination options", FRAME(MACS TYPE6 IP6("\0\x14", "\x3c") EXT8(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6, 17,
+	  true, 14, 62, 70, 74 },
+	{ "AH counts words of 4", FRAME(MACS TYPE6 IP6("\0\x24", "\x33") AH24(IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6,
+	  17, true, 14, 78, 86, 90 },
 	{ "all five headers",
-	  FRAME(MACS TYPE6 IP6("\0\x44", "\0") EXT8("\x3c") EXT8("\x2b") ROUTING("\x2c") FRAG("\x33", "\0\1") AH24(IS_UDP) UDP DATA4),
+	  FRAME(MACS TYPE6 IP6("\0\x44", "\0") EXT8("\x3c") EXT8("\x2b") ROUTING("\x2c") FRAG("\x33", "\0\1") AH24(IS_UDP)
+			UDP DATA4),
 	  CONDITION_NONE, 0x86dd, 0, 6, 17, true, 14, 110, 118, 122 },
 	{ "8 headers",
 	  FRAME(MACS TYPE6 IP6("\0\x4c", "\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c")
@@ -169,18 +210,21 @@ static const struct frame frames[] = {
 	  FRAME(MACS TYPE6 IP6("\0\x54", "\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c") EXT8("\x3c")
 			EXT8("\x3c") EXT8("\x3c") EXT8(IS_UDP) UDP DATA4),
 	  CONDITION_UNPARSED, 0x86dd, 0, 6, 17, false, 14, 0, 0, 138 },
-	{ "a header longer than the packet", FRAME(MACS TYPE6 IP6("\0\x14", "\x3c") "\x11\x20" "\1\4\0\0\0\0" UDP DATA4),
+	{ "a header longer than the packet",
+	  FRAME(MACS TYPE6 IP6("\0\x14", "\x3c") "\x11\x20"
+						 "\1\4\0\0\0\0" UDP DATA4),
 	  CONDITION_TRUNCATED, 0x86dd, 0, 6, 17, false, 14, 318, 0, 74 },
-	{ "a header cut by the payload length", FRAME(MACS TYPE6 IP6("\0\7", "\x3c") EXT8(IS_UDP) UDP DATA4), CONDITION_TRUNCATED, 0x86dd,
-	  0, 6, 60, false, 14, 0, 0, 61 },
-	{ "first fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\1") UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6,
-	  17, true, 14, 62, 70, 74 },
-	{ "atomic fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\0") UDP DATA4), CONDITION_NONE, 0x86dd, 0, 6,
-	  17, true, 14, 62, 70, 74 },
-	{ "later fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\x09") "notports" DATA4), CONDITION_FRAGMENT,
-	  0x86dd, 0, 6, 17, false, 14, 0, 0, 74 },
-	{ "options, then a later fragment", FRAME(MACS TYPE6 IP6("\0\x1c", "\0") EXT8("\x2c") FRAG(IS_TCP, "\x10\0") "notports" DATA4),
-	  CONDITION_FRAGMENT, 0x86dd, 0, 6, 6, false, 14, 0, 0, 82 },
+	{ "a header cut by the payload length", FRAME(MACS TYPE6 IP6("\0\7", "\x3c") EXT8(IS_UDP) UDP DATA4), CONDITION_TRUNCATED,
+	  0x86dd, 0, 6, 60, false, 14, 0, 0, 61 },
+	{ "first fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\1") UDP DATA4), CONDITION_NONE,
+	  0x86dd, 0, 6, 17, true, 14, 62, 70, 74 },
+	{ "atomic fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\0") UDP DATA4), CONDITION_NONE,
+	  0x86dd, 0, 6, 17, true, 14, 62, 70, 74 },
+	{ "later fragment of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\x09") "notports" DATA4),
+	  CONDITION_FRAGMENT, 0x86dd, 0, 6, 17, false, 14, 0, 0, 74 },
+	{ "options, then a later fragment",
+	  FRAME(MACS TYPE6 IP6("\0\x1c", "\0") EXT8("\x2c") FRAG(IS_TCP, "\x10\0") "notports" DATA4), CONDITION_FRAGMENT, 0x86dd,
+	  0, 6, 6, false, 14, 0, 0, 82 },
 };
 
 /* Memory whose end is the end of a page, with an unreadable one behind it. */

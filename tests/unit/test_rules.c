@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rule language by example: rules/NAME.in is loaded and gives rules/NAME.ok (canonical text, which loads to the identical image)
- * and the warnings in rules/NAME.warn, or the error in rules/NAME.err. Below are tables of one-line errors and of limits.
+ * The rule language by example: rules/NAME.in is loaded and gives rules/NAME.ok (canonical text, which loads to the identical
+ * image) and the warnings in rules/NAME.warn, or the error in rules/NAME.err. Below are tables of one-line errors and of limits.
  *
  * UPDATE=1 writes what came out over the expected files; read the difference before you keep it.
  */
@@ -182,7 +182,8 @@ static const struct {
 	{ "on fragment allow", 13, 5, "expected `pass` or `drop`, found `allow`" },
 	{ "on fragment drop; on fragment pass", 22, 8, "`on fragment` is decided already, further up" },
 	{ "on fragment drop udp", 18, 3, "expected the end of the statement, found `udp`" },
-	{ "drop udp adn port 53", 10, 3, "expected `and`, `or`, `name` or the end of the statement, found `adn`: did you mean `and`?" },
+	{ "drop udp adn port 53", 10, 3,
+	  "expected `and`, `or`, `name` or the end of the statement, found `adn`: did you mean `and`?" },
 	{ "drop udp tcp", 10, 3, "expected `and`, `or`, `name` or the end of the statement, found `tcp`" },
 	{ "drop udp name", 14, 1, "expected the name of the rule, found the end of the text" },
 	{ "drop udp name a/b", 15, 3, "`a/b`: a name has letters, digits, - _ . and starts with a letter or digit" },
@@ -312,7 +313,9 @@ static const struct {
 	{ "drop udp \\ ", 10, 1, "`\\` continues a line only as its last character" },
 	{ "drop udp?", 9, 1, "`?` has no meaning here" },
 	{ "drop \x01", 6, 1, "byte 0x01: rules are plain ASCII text (comments may hold anything)" },
-	{ "\xef\xbb\xbf" "drop udp", 1, 1, "byte 0xef: rules are plain ASCII text (comments may hold anything)" },
+	{ "\xef\xbb\xbf"
+	  "drop udp",
+	  1, 1, "byte 0xef: rules are plain ASCII text (comments may hold anything)" },
 	{ "set a { file \"x }", 14, 4, "this string is never closed" },
 	{ "set a { file \"\t\" }", 15, 1, "control character in a string" },
 };
@@ -468,8 +471,8 @@ static void test_names_max(void **state)
 	check_build(&text, 8192 / 45 + 1, "an image has room for 8192 name bytes: this rule is the first that does not fit");
 	text_begin(&text);
 	for (unsigned i = 0; i < 200; i++) /* the same name once more, and its ends, cost nothing */
-		fprintf(text.out, "count dns name under %s.example or dns name www.%s.example\n", "a23456789012345678901234567890",
-			"a23456789012345678901234567890");
+		fprintf(text.out, "count dns name under %s.example or dns name www.%s.example\n",
+			"a23456789012345678901234567890", "a23456789012345678901234567890");
 	check_build(&text, 0, NULL);
 	assert_int_equal(image.n_names, 44);
 }
@@ -477,6 +480,7 @@ static void test_names_max(void **state)
 static void test_depth_max(void **state)
 {
 	struct rules *rules;
+	char *deepest;
 	struct text text;
 
 	(void)state;
@@ -504,7 +508,26 @@ static void test_depth_max(void **state)
 		if (pairs == 31)
 			rules_free(rules);
 	}
-	assert_string_equal(error.message, "`and` and `or` alternate through more than 64 levels: use lists or several rules");
+	assert_string_equal(error.message,
+			    "`not`, `and` and `or` alternate through more than 64 levels: use lists or several rules");
+
+	fputs("drop ", text_begin(&text)); /* would print with more levels than may be read */
+	repeat(text.out, 30, "not (");
+	fputs("udp", text.out);
+	repeat(text.out, 25, " and tcp or ip");
+	repeat(text.out, 30, ")");
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+
+	fputs("drop ", text_begin(&text)); /* deep, and as text again */
+	repeat(text.out, 7, "not (");
+	fputs("udp", text.out);
+	repeat(text.out, 24, " and tcp or ip");
+	repeat(text.out, 7, ")");
+	assert_int_equal(text_parse(&text, &rules), 0);
+	deepest = printed(rules);
+	check_round_trip(rules, deepest);
+	free(deepest);
+	rules_free(rules);
 
 	fputs("drop udp", text_begin(&text)); /* a chain of one kind has no depth */
 	repeat(text.out, 100000, " or tcp");
@@ -525,6 +548,13 @@ static void test_sets_max(void **state)
 	assert_int_equal(text_parse(&text, &rules), -EINVAL);
 	assert_string_equal(error.message, "more than 1024 sets");
 	assert_int_equal(error.line, 1025);
+
+	fputs("set s {", text_begin(&text));
+	repeat(text.out, 1025, "1,");
+	fputs("}", text.out);
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+	assert_string_equal(error.message, "set `s` has more than 1024 items, which no image has room for");
+	assert_int_equal(error.col, 8 + 2 * 1024);
 }
 
 static void test_overload_max(void **state)
@@ -681,17 +711,48 @@ static void test_load(void **state)
 	assert_null(rules_free(NULL));
 }
 
+/* Every example in the manual page loads, without a warning. */
+static void test_manual(void **state)
+{
+	FILE *in = fopen("../../man/spillway-rules.5.scd", "r");
+	static struct text text; /* on the stack gcc 12 holds it for dangling: it does not see open_memstream() keep it */
+	struct rules *rules;
+	char line[512];
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in)) {
+		char *escape = strstr(line, "\\\\\n");
+
+		if (strcmp(line, "```\n") == 0 && !text.out) {
+			text_begin(&text);
+		} else if (strcmp(line, "```\n") == 0) {
+			assert_int_equal(text_parse(&text, &rules), 0);
+			assert_int_equal(rules_warning_count(rules), 0);
+			assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
+			rules_free(rules);
+			text.out = NULL;
+			n++;
+		} else if (text.out) {
+			if (escape) /* the manual's source doubles it */
+				strcpy(escape, "\\\n");
+			fputs(line, text.out);
+		}
+	}
+	fclose(in);
+	assert_in_range(n, 5, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),     cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_text_size),  cmocka_unit_test(test_rules_max),
-		cmocka_unit_test(test_steps_max),  cmocka_unit_test(test_overload_steps_max),
-		cmocka_unit_test(test_names_max),  cmocka_unit_test(test_depth_max),
-		cmocka_unit_test(test_sets_max),   cmocka_unit_test(test_overload_max),
-		cmocka_unit_test(test_long_line),  cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_info),       cmocka_unit_test(test_image),
-		cmocka_unit_test(test_image_check), cmocka_unit_test(test_load),
+		cmocka_unit_test(test_golden),	     cmocka_unit_test(test_errors),    cmocka_unit_test(test_text_size),
+		cmocka_unit_test(test_rules_max),    cmocka_unit_test(test_steps_max), cmocka_unit_test(test_overload_steps_max),
+		cmocka_unit_test(test_names_max),    cmocka_unit_test(test_depth_max), cmocka_unit_test(test_sets_max),
+		cmocka_unit_test(test_overload_max), cmocka_unit_test(test_long_line), cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_info),	     cmocka_unit_test(test_image),     cmocka_unit_test(test_image_check),
+		cmocka_unit_test(test_load),	     cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,15 @@
 #define PACKETS 1500 /* each rule set meets */
 #define SETS 6
 
+#ifndef __has_feature /* gcc */
+#define __has_feature(x) 0
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+#else
+#define SANITIZED __has_feature(address_sanitizer)
+#endif
+
 /* ---- random ---- */
 
 static uint64_t random_state;
@@ -57,7 +66,7 @@ struct match_env {
 
 static __always_inline int match_load(const struct match_env *env, __u32 off, void *to, __u32 len)
 {
-	memcpy(to, env->frame->payload + off - env->frame->pkt.payload_off, len);
+	memcpy(to, &env->frame->payload[off - env->frame->pkt.payload_off], len);
 	return 0;
 }
 
@@ -160,7 +169,7 @@ static void random_list(struct rules *rules, enum list_kind kind, const uint16_t
 			prefix->len = (uint8_t)(below(4) == 0 ? below(33) : prefix->family == 4 ? 32 : 128);
 			random_addr(prefix->family, prefix->addr);
 			for (unsigned bit = prefix->len; bit < 128; bit++)
-				prefix->addr[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+				prefix->addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 		} else {
 			value->range.lo = pool[below(pool_size)];
 			value->range.hi = value->range.lo + (below(3) ? 0 : below(1000));
@@ -320,7 +329,8 @@ static struct expr *random_expr(struct rules *rules, unsigned depth)
 
 static void random_rule(struct rules *rules)
 {
-	static const enum rule_action actions[] = { ACTION_COUNT, ACTION_DIVERT, ACTION_DIVERT, ACTION_ALLOW, ACTION_DROP, ACTION_PASS };
+	static const enum rule_action actions[] = { ACTION_COUNT, ACTION_DIVERT, ACTION_DIVERT,
+						    ACTION_ALLOW, ACTION_DROP,	 ACTION_PASS };
 	struct statement *statement = random_statement(rules, STATEMENT_RULE);
 	struct rule *rule = arena_alloc(&rules->arena, sizeof(*rule));
 
@@ -384,8 +394,8 @@ static bool model_side(const struct test *test, const struct pkt *pkt, bool src)
 	for (size_t i = 0; i < test->list.n; i++) {
 		const union value *value = &test->list.values[i];
 
-		if (test->kind == TEST_ADDR ? model_addr(&value->prefix, pkt, src ? pkt->src : pkt->dst) :
-					      pkt->has_ports && model_in(&value->range, src ? pkt->src_port : pkt->dst_port))
+		if (test->kind == TEST_ADDR ? model_addr(&value->prefix, pkt, src ? pkt->src : pkt->dst)
+					    : pkt->has_ports && model_in(&value->range, src ? pkt->src_port : pkt->dst_port))
 			return true;
 	}
 	return false;
@@ -619,11 +629,7 @@ static unsigned long env_number(const char *name, unsigned long otherwise)
 
 static void test_model(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__)
-	unsigned long rounds = env_number("ROUNDS", 400);
-#else
-	unsigned long rounds = env_number("ROUNDS", 4000);
-#endif
+	unsigned long rounds = env_number("ROUNDS", SANITIZED ? 400 : 4000);
 	struct image *image = malloc(sizeof(*image)), *again = malloc(sizeof(*again));
 	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0;
 	struct rules_error error;

@@ -47,7 +47,9 @@ static const char *const nots[] = { "not ", "! ", "!" };
 
 static const char *direction(void)
 {
-	static const char *const words[] = { "", "", "src ", "dst ", "src or dst ", "src and dst ", "dst or src ", "dst and src " };
+	static const char *const words[] = {
+		"", "", "src ", "dst ", "src or dst ", "src and dst ", "dst or src ", "dst and src "
+	};
 
 	return POOL(words);
 }
@@ -104,9 +106,9 @@ static void print_primitive(FILE *out)
 	static const char *const transports[] = { "", "", "tcp ", "udp ", "sctp " };
 	static const char *const families[] = { "", "ip ", "ip6 " };
 	static const char *const numbers[] = { "6", "17", "1", "58", "132", "\\tcp", "\\udp", "0x11" };
-	static const char *const others[] = { "len <= 60",   "len > 60", "len = 74",         "len != 74",         "len < 100", "len >= 62",
-					      "len == 62",   "less 74",  "greater 74",       "ether proto 0x800", "ether proto \\arp",
-					      "ether proto 0x86dd" };
+	static const char *const others[] = { "len <= 60",  "len > 60",		 "len = 74",	      "len != 74",
+					      "len < 100",  "len >= 62",	 "len == 62",	      "less 74",
+					      "greater 74", "ether proto 0x800", "ether proto \\arp", "ether proto 0x86dd" };
 
 	switch (below(6)) {
 	case 0:
