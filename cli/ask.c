@@ -43,15 +43,18 @@ static int ask_failed(int r, const char *rundir, bool quiet)
 	case -ECONNREFUSED:
 	case -ECONNRESET:
 		if (!quiet)
-			fail(CODE_UNREACHABLE, "no daemon runs here, so nothing is armed: `spillway up IFACE -f RULES` starts one, "
-					       "`spillway restore` cleans up after a crash");
+			fail(CODE_UNREACHABLE,
+			     "no daemon runs here, so nothing is armed: `spillway up IFACE -f RULES` starts one, "
+			     "`spillway restore` cleans up after a crash");
 		return CODE_UNREACHABLE;
 	case -EACCES:
 	case -EPERM:
-		return fail(CODE_PERMISSION, "may not talk to the daemon: become root (sudo) or a member of the group " IPC_GROUP);
+		return fail(CODE_PERMISSION,
+			    "may not talk to the daemon: become root (sudo) or a member of the group " IPC_GROUP);
 	case -ETIMEDOUT:
 	case -EAGAIN:
-		return fail(CODE_UNREACHABLE, "the daemon does not answer: is it stopped? its log is %s/log or the system journal", rundir);
+		return fail(CODE_UNREACHABLE,
+			    "the daemon does not answer: is it stopped? its log is %s/log or the system journal", rundir);
 	default:
 		return fail(CODE_UNREACHABLE, "cannot talk to the daemon: %s", strerror(-r));
 	}

@@ -33,7 +33,7 @@ enum option_id {
 #define OPTION_BIT(id) (1u << (id))
 
 struct option_info {
-	char letter;          /* 0: long form only */
+	char letter; /* 0: long form only */
 	const char *name;
 	const char *argument; /* NULL: takes none */
 	const char *choices;  /* words the shell offers, blank separated; NULL: file names */
@@ -52,9 +52,9 @@ enum operand_kind { OPERAND_NONE, OPERAND_IFACE, OPERAND_IFACE_MAYBE, OPERAND_CO
 struct command {
 	const char *name;
 	enum operand_kind operand;
-	unsigned options, required; /* OPTION_BIT()s; --help is always taken */
-	const char *summary;        /* one line */
-	const char *details;        /* for `help NAME`; may be NULL */
+	unsigned options, required;		       /* OPTION_BIT()s; --help is always taken */
+	const char *summary;			       /* one line */
+	const char *details;			       /* for `help NAME`; may be NULL */
 	int (*run)(const struct arguments *arguments); /* returns the exit code */
 };
 extern const struct command command_table[];
@@ -100,11 +100,11 @@ struct rules_text {
 	char *text; /* what the daemon gets: the file, or the rules in canonical text if sets in it name further files */
 	size_t len;
 	char shown[256]; /* how messages call the file */
-	char *path;      /* absolute, for the daemon's log */
+	char *path;	 /* absolute, for the daemon's log */
 	struct rules *rules;
 };
 
-/* CODE_OK, or CODE_USAGE with the message printed and *ret_error filled if the rules are wrong. Release with rules_text_fini(). */
+/* CODE_OK, or CODE_USAGE with the message printed and also in *ret_error. Release with rules_text_fini(). */
 int rules_text_load(const char *path, struct rules_text *ret_text, struct rules_error *ret_error);
 void rules_text_fini(struct rules_text *text);
 const char *tier_name(enum rule_tier tier);

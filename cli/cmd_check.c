@@ -168,14 +168,15 @@ static int check_build(struct check *check)
 
 static json_t *problem_json(const struct rules_error *problem)
 {
-	return json_pack("{s:i, s:i, s:o}", "line", (int)problem->line, "col", (int)problem->col, "text", ipc_text(problem->message));
+	return json_pack("{s:i, s:i, s:o}", "line", (int)problem->line, "col", (int)problem->col, "text",
+			 ipc_text(problem->message));
 }
 
 static json_t *rule_json(const struct rule_info *info)
 {
 	return json_pack("{s:i, s:s, s:o*, s:o, s:s, s:o}", "line", (int)info->line, "action", action_name(info->action), "name",
-			 info->name ? ipc_text(info->name) : NULL, "text", ipc_text(info->text), "tier", tier_name(info->tier), "reason",
-			 ipc_text(info->reason));
+			 info->name ? ipc_text(info->name) : NULL, "text", ipc_text(info->text), "tier", tier_name(info->tier),
+			 "reason", ipc_text(info->reason));
 }
 
 static int check_print_json(const struct check *check)
@@ -194,9 +195,9 @@ static int check_print_json(const struct check *check)
 		json_array_append_new(warnings, problem_json(rules_warning(parsed, i)));
 	if (check->error.message[0])
 		json_array_append_new(errors, problem_json(&check->error));
-	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version", SPILLWAY_VERSION,
-			 "rules", rules, "warnings", warnings, "errors", errors, "image_bytes", (json_int_t)sizeof(struct image),
-			 "build_ms", check->build_ms);
+	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version",
+			 SPILLWAY_VERSION, "rules", rules, "warnings", warnings, "errors", errors, "image_bytes",
+			 (json_int_t)sizeof(struct image), "build_ms", check->build_ms);
 	code = json_print(json);
 	json_decref(json);
 	return code;
@@ -224,8 +225,8 @@ static void check_print(const struct check *check)
 	for (size_t i = 0; i < rules_count(rules); i++) {
 		struct rule_info info = rules_info(rules, i);
 
-		printf("%4u  %-6s  %-4s  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier), width, info.reason,
-		       info.text);
+		printf("%4u  %-6s  %-4s  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier), width,
+		       info.reason, info.text);
 	}
 	printf("%s: %zu rule%s, image of %zu kB built in %.1f ms\n", check->text.shown, rules_count(rules),
 	       rules_count(rules) == 1 ? "" : "s", sizeof(struct image) / 1024, check->build_ms);

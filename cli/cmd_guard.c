@@ -88,8 +88,8 @@ static int interface_check(const char *ifname)
 /* Rules that parse are ASCII but for their comments, so what ipc_bytes() may have to replace says nothing. */
 static json_t *rules_request(const char *cmd, const char *ifname, const struct rules_text *text)
 {
-	return json_pack("{s:s, s:s, s:o, s:o}", "cmd", cmd, "ifname", ifname, "rules", ipc_bytes(text->text, text->len), "rules_file",
-			 ipc_text(text->path));
+	return json_pack("{s:s, s:s, s:o, s:o}", "cmd", cmd, "ifname", ifname, "rules", ipc_bytes(text->text, text->len),
+			 "rules_file", ipc_text(text->path));
 }
 
 static int up_request(const struct arguments *arguments, json_t **ret_request)
@@ -132,7 +132,8 @@ static int foreground_wait(pid_t child)
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return CODE_REFUSED;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : fail(CODE_REFUSED, "the daemon was killed: `spillway restore` cleans up");
+	return WIFEXITED(status) ? WEXITSTATUS(status)
+				 : fail(CODE_REFUSED, "the daemon was killed: `spillway restore` cleans up");
 }
 
 static int up_foreground(json_t *request)

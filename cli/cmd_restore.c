@@ -26,7 +26,8 @@ static int restore(const char *rundir, bool dry_run)
 		return fail(CODE_REFUSED, "%s: too long a path", rundir);
 	r = undo_all(journal, dry_run, print_line, NULL);
 	if (r == -EUCLEAN)
-		return fail(CODE_REFUSED, "not everything could be undone: see above; mend that and run `spillway restore` again");
+		return fail(CODE_REFUSED,
+			    "not everything could be undone: see above; mend that and run `spillway restore` again");
 	if (r < 0)
 		return fail(r == -EACCES || r == -EPERM ? CODE_PERMISSION : CODE_REFUSED, "%s: %s", journal, strerror(-r));
 	if (r == 0)
@@ -58,7 +59,8 @@ int cmd_restore(const struct arguments *arguments)
 	json_decref(version);
 	r = rundir_lock(rundir, code == CODE_OK ? 0 : LOCK_PATIENCE_MS, &lock_fd, &owner);
 	if (r == -EWOULDBLOCK)
-		return fail(CODE_REFUSED, "a daemon runs here (pid %d) and undoes its own changes: `spillway down IFACE`", (int)owner);
+		return fail(CODE_REFUSED, "a daemon runs here (pid %d) and undoes its own changes: `spillway down IFACE`",
+			    (int)owner);
 	if (r < 0)
 		return fail(CODE_REFUSED, "%s/lock: %s", rundir, strerror(-r));
 	code = restore(rundir, arguments->values[OPTION_DRY_RUN]);

@@ -94,11 +94,13 @@ static void print_worker(const json_t *status, FILE *out)
 		print_fact("worker", "none", text_of(worker, "reason"), out);
 		return;
 	}
-	len = snprintf(value, sizeof(value), "%s, last beat %lld ms ago", json_is_true(json_object_get(worker, "alive")) ? "alive" : "STALLED",
+	len = snprintf(value, sizeof(value), "%s, last beat %lld ms ago",
+		       json_is_true(json_object_get(worker, "alive")) ? "alive" : "STALLED",
 		       (long long)number_of(worker, "beat_age_ms"));
 	if (cpu)
 		snprintf(value + len, sizeof(value) - (size_t)len, ", CPU %lld", (long long)json_integer_value(cpu));
-	print_fact("worker", value, json_is_true(json_object_get(worker, "alive")) ? "" : "nothing is diverted until it goes on", out);
+	print_fact("worker", value, json_is_true(json_object_get(worker, "alive")) ? "" : "nothing is diverted until it goes on",
+		   out);
 }
 
 void status_print_heading(const json_t *status, FILE *out)
@@ -108,13 +110,15 @@ void status_print_heading(const json_t *status, FILE *out)
 	char value[64], armed[32];
 
 	if (json_is_false(attached))
-		fprintf(out, "%s  NOT ATTACHED: somebody detached the XDP program, or the interface is gone: `spillway down %s`\n",
+		fprintf(out,
+			"%s  NOT ATTACHED: somebody detached the XDP program, or the interface is gone: `spillway down %s`\n",
 			text_of(status, "ifname"), text_of(status, "ifname"));
 	else
-		fprintf(out, "%s  armed %s, rules generation %lld\n", text_of(status, "ifname"), age(number_of(status, "armed_s"), armed),
-			(long long)number_of(status, "generation"));
+		fprintf(out, "%s  armed %s, rules generation %lld\n", text_of(status, "ifname"),
+			age(number_of(status, "armed_s"), armed), (long long)number_of(status, "generation"));
 	print_fact("XDP", text_of(status, "mode"), text_of(status, "mode_reason"), out);
-	snprintf(value, sizeof(value), "%s", strcmp(text_of(status, "copy"), "copy") == 0 ? "copy mode" : text_of(status, "copy"));
+	snprintf(value, sizeof(value), "%s",
+		 strcmp(text_of(status, "copy"), "copy") == 0 ? "copy mode" : text_of(status, "copy"));
 	print_fact("AF_XDP", has_port ? value : "none", text_of(status, "copy_reason"), out);
 	print_fact("steering", text_of(status, "steering"), text_of(status, "steering_reason"), out);
 	print_reinject(status, out);
@@ -134,7 +138,8 @@ static void print_queues(const json_t *status)
 	for (unsigned c = 0; c < n_columns; c++)
 		printf("%15s", columns[c]);
 	putchar('\n');
-	json_array_foreach(json_object_get(status, "queues"), i, queue) {
+	json_array_foreach(json_object_get(status, "queues"), i, queue)
+	{
 		char text[32];
 
 		printf("  %-6lld", (long long)number_of(queue, "queue"));
@@ -188,7 +193,8 @@ static void statuses_print(const json_t *interfaces)
 
 	if (json_array_size(interfaces) == 0)
 		puts("the daemon runs, no interface is armed");
-	json_array_foreach(interfaces, i, status) {
+	json_array_foreach(interfaces, i, status)
+	{
 		if (i > 0)
 			putchar('\n');
 		status_print(status);
@@ -217,11 +223,13 @@ static void rules_print_table(const json_t *rules)
 	size_t i;
 
 	printf("line  tier  %16s%20s  rule\n", "packets", "bytes");
-	json_array_foreach(rules, i, rule) {
+	json_array_foreach(rules, i, rule)
+	{
 		char packets[32], bytes[32];
 
 		printf("%4lld  %-4s  %16s%20s  %s\n", (long long)number_of(rule, "line"), text_of(rule, "tier"),
-		       grouped(number_of(rule, "packets"), packets), grouped(number_of(rule, "bytes"), bytes), text_of(rule, "text"));
+		       grouped(number_of(rule, "packets"), packets), grouped(number_of(rule, "bytes"), bytes),
+		       text_of(rule, "text"));
 	}
 }
 
@@ -246,11 +254,13 @@ int cmd_version(const struct arguments *arguments)
 
 	code = daemon_ask(json_pack("{s:s}", "cmd", "version"), true, &result);
 	if (arguments->values[OPTION_JSON]) {
-		json_t *json = json_pack("{s:{s:i, s:s}, s:o*}", "spillway", "schema", SPILLWAY_SCHEMA, "version", SPILLWAY_VERSION, "daemon",
-					 code == CODE_OK ? json_pack("{s:O, s:O}", "version",
-								     json_object_get(json_object_get(result, "spillway"), "version"),
-								     "pid", json_object_get(result, "pid"))
-							 : NULL);
+		json_t *json =
+			json_pack("{s:{s:i, s:s}, s:o*}", "spillway", "schema", SPILLWAY_SCHEMA, "version", SPILLWAY_VERSION,
+				  "daemon",
+				  code == CODE_OK ? json_pack("{s:O, s:O}", "version",
+							      json_object_get(json_object_get(result, "spillway"), "version"),
+							      "pid", json_object_get(result, "pid"))
+						  : NULL);
 		code = json_print(json);
 		json_decref(json);
 	} else {

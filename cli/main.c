@@ -20,25 +20,81 @@ const struct option_info option_table[OPTION_COUNT] = {
 };
 
 const struct command command_table[] = {
-	{ "up", OPERAND_IFACE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_QUEUE) | OPTION_BIT(OPTION_CPU) |
-		  OPTION_BIT(OPTION_MODE) | OPTION_BIT(OPTION_REINJECT) | OPTION_BIT(OPTION_FOREGROUND),
-	  OPTION_BIT(OPTION_FILE), "arm an interface with rules",
-	  "Starts the daemon if none runs. Everything is made ready first; the XDP program is attached last.", cmd_up },
-	{ "down", OPERAND_IFACE, 0, 0, "disarm an interface and undo every change",
-	  "The daemon ends with the last interface if `spillway up` started it.", cmd_down },
-	{ "apply", OPERAND_IFACE, OPTION_BIT(OPTION_FILE), OPTION_BIT(OPTION_FILE), "replace the rules of an armed interface",
-	  "Every packet meets the old rules or the new ones. On an error the old ones run on.", cmd_apply },
-	{ "status", OPERAND_IFACE_MAYBE, OPTION_BIT(OPTION_JSON), 0, "how armed interfaces do, and what became of the packets",
-	  "Without an interface: all of them.", cmd_status },
-	{ "rules", OPERAND_IFACE, OPTION_BIT(OPTION_JSON), 0, "the rules of an armed interface, with hits", NULL, cmd_rules },
-	{ "check", OPERAND_NONE, OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_JSON), OPTION_BIT(OPTION_FILE),
-	  "check rules, and say in which tier each would run", "Needs no privileges and touches nothing.", cmd_check },
-	{ "restore", OPERAND_NONE, OPTION_BIT(OPTION_DRY_RUN), 0, "undo what a daemon that was killed has left",
-	  "Needs no daemon. Only what spillway itself changed is undone, and only if it is still as spillway left it.", cmd_restore },
-	{ "version", OPERAND_NONE, OPTION_BIT(OPTION_JSON), 0, "version of this program and of the running daemon", NULL, cmd_version },
-	{ "completion", OPERAND_SHELL, 0, 0, "print a completion script for a shell",
-	  "For this shell only: source <(spillway completion bash)", cmd_completion },
-	{ "help", OPERAND_COMMAND_MAYBE, 0, 0, "say how to use a command", NULL, cmd_help },
+	{
+		.name = "up",
+		.operand = OPERAND_IFACE,
+		.options = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_QUEUE) | OPTION_BIT(OPTION_CPU) | OPTION_BIT(OPTION_MODE) |
+			   OPTION_BIT(OPTION_REINJECT) | OPTION_BIT(OPTION_FOREGROUND),
+		.required = OPTION_BIT(OPTION_FILE),
+		.summary = "arm an interface with rules",
+		.details = "Starts the daemon if none runs. Everything is made ready first; the XDP program is attached last.",
+		.run = cmd_up,
+	},
+	{
+		.name = "down",
+		.operand = OPERAND_IFACE,
+		.summary = "disarm an interface and undo every change",
+		.details = "The daemon ends with the last interface if `spillway up` started it.",
+		.run = cmd_down,
+	},
+	{
+		.name = "apply",
+		.operand = OPERAND_IFACE,
+		.options = OPTION_BIT(OPTION_FILE),
+		.required = OPTION_BIT(OPTION_FILE),
+		.summary = "replace the rules of an armed interface",
+		.details = "Every packet meets the old rules or the new ones. On an error the old ones run on.",
+		.run = cmd_apply,
+	},
+	{
+		.name = "status",
+		.operand = OPERAND_IFACE_MAYBE,
+		.options = OPTION_BIT(OPTION_JSON),
+		.summary = "how armed interfaces do, and what became of the packets",
+		.details = "Without an interface: all of them.",
+		.run = cmd_status,
+	},
+	{
+		.name = "rules",
+		.operand = OPERAND_IFACE,
+		.options = OPTION_BIT(OPTION_JSON),
+		.summary = "the rules of an armed interface, with hits",
+		.run = cmd_rules,
+	},
+	{
+		.name = "check",
+		.options = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_JSON),
+		.required = OPTION_BIT(OPTION_FILE),
+		.summary = "check rules, and say in which tier each would run",
+		.details = "Needs no privileges and touches nothing.",
+		.run = cmd_check,
+	},
+	{
+		.name = "restore",
+		.options = OPTION_BIT(OPTION_DRY_RUN),
+		.summary = "undo what a daemon that was killed has left",
+		.details = "Needs no daemon. Only what spillway changed is undone, and only if it is still as spillway left it.",
+		.run = cmd_restore,
+	},
+	{
+		.name = "version",
+		.options = OPTION_BIT(OPTION_JSON),
+		.summary = "version of this program and of the running daemon",
+		.run = cmd_version,
+	},
+	{
+		.name = "completion",
+		.operand = OPERAND_SHELL,
+		.summary = "print a completion script for a shell",
+		.details = "For this shell only: source <(spillway completion bash)",
+		.run = cmd_completion,
+	},
+	{
+		.name = "help",
+		.operand = OPERAND_COMMAND_MAYBE,
+		.summary = "say how to use a command",
+		.run = cmd_help,
+	},
 };
 const unsigned command_count = sizeof(command_table) / sizeof(command_table[0]);
 
@@ -122,7 +178,8 @@ static int options_parse(const struct command *command, int argc, char **argv, s
 		int id = got > OPTION_COUNT ? option_by_letter(got) : got - 1;
 
 		if (got == '?')
-			return usage_error(command, "unknown option ", optopt ? (char[]){ '-', (char)optopt, '\0' } : argv[optind - 1]);
+			return usage_error(command, "unknown option ",
+					   optopt ? (char[]){ '-', (char)optopt, '\0' } : argv[optind - 1]);
 		if (got == ':')
 			return usage_error(command, "an argument is missing behind ", argv[optind - 1]);
 		arguments->values[id] = optarg ? optarg : "";

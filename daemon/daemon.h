@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon.h - what spillwayd is made of: the armed interfaces, the journal of what was changed for them, and the socket by which it
- * is told. main.c starts it, waits and ends it; requests.c is what it can be asked.
+ * daemon.h - what spillwayd is made of: the armed interfaces, the journal of what was changed for them, and the socket by which
+ * it is told. main.c starts it, waits and ends it; requests.c is what it can be asked.
  */
 #ifndef SPILLWAY_DAEMON_DAEMON_H
 #define SPILLWAY_DAEMON_DAEMON_H

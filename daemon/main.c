@@ -54,22 +54,38 @@ static void print_help(FILE *out)
 static int options_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option table[] = {
-		{ "foreground", no_argument, NULL, 'f' },     { "exit-when-idle", no_argument, NULL, 'i' },
-		{ "run-dir", required_argument, NULL, 'r' },  { "debug", no_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },           { "version", no_argument, NULL, 'v' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "exit-when-idle", no_argument, NULL, 'i' },
+		{ "run-dir", required_argument, NULL, 'r' },
+		{ "debug", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
 		{},
 	};
 	int letter;
 
 	while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		switch (letter) {
-		case 'f': options->foreground = true; break;
-		case 'i': options->exit_when_idle = true; break;
-		case 'r': options->rundir = optarg; break;
-		case 'd': options->debug = true; break;
-		case 'h': print_help(stdout); return CODE_OK;
-		case 'v': puts("spillwayd " SPILLWAY_VERSION); return CODE_OK;
-		default: return CODE_USAGE;
+		case 'f':
+			options->foreground = true;
+			break;
+		case 'i':
+			options->exit_when_idle = true;
+			break;
+		case 'r':
+			options->rundir = optarg;
+			break;
+		case 'd':
+			options->debug = true;
+			break;
+		case 'h':
+			print_help(stdout);
+			return CODE_OK;
+		case 'v':
+			puts("spillwayd " SPILLWAY_VERSION);
+			return CODE_OK;
+		default:
+			return CODE_USAGE;
 		}
 	}
 	if (optind < argc) {
@@ -103,8 +119,9 @@ static int rundir_prepare(const struct options *options, char ret_rundir[PATH_MA
 	}
 	r = rundir_create(ret_rundir);
 	if (r == -EPERM)
-		log_error("%s: must belong to root and be writable by nobody else: use another one (--run-dir, $SPILLWAY_RUN_DIR)",
-			  ret_rundir);
+		log_error(
+			"%s: must belong to root and be writable by nobody else: use another one (--run-dir, $SPILLWAY_RUN_DIR)",
+			ret_rundir);
 	else if (r < 0)
 		log_error("%s: cannot make the run directory: %s", ret_rundir, strerror(-r));
 	return r;
@@ -117,7 +134,8 @@ static int lock_take(const char *rundir)
 
 	r = rundir_lock(rundir, LOCK_PATIENCE_MS, &fd, &owner);
 	if (r == -EWOULDBLOCK)
-		log_error("another spillwayd (pid %d) runs here already: `spillway status` talks to it (lock: %s/lock)", (int)owner, rundir);
+		log_error("another spillwayd (pid %d) runs here already: `spillway status` talks to it (lock: %s/lock)",
+			  (int)owner, rundir);
 	else if (r < 0)
 		log_error("%s/lock: %s", rundir, strerror(-r));
 	return r < 0 ? r : fd;
@@ -296,8 +314,7 @@ static void daemon_tick(struct daemon *daemon, bool feed)
 /* Under --exit-when-idle: is there no reason left to stay? */
 static bool daemon_is_idle(const struct daemon *daemon, uint64_t started_ms)
 {
-	return daemon->exit_when_idle && daemon->n_guards == 0 &&
-	       (daemon->was_asked || now_ms() - started_ms > FIRST_REQUEST_MS);
+	return daemon->exit_when_idle && daemon->n_guards == 0 && (daemon->was_asked || now_ms() - started_ms > FIRST_REQUEST_MS);
 }
 
 static void daemon_run(struct daemon *daemon, int signal_fd)

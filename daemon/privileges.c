@@ -23,7 +23,7 @@ void privileges_raise_memlock(void)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 
-	/* Only kernels before 5.11 count maps against it; without it a large buffer may be refused later, with its own message. */
+	/* Only kernels before 5.11 count maps against it; if this fails, a large buffer may be refused later, and say so. */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 

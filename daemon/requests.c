@@ -43,15 +43,16 @@ static int guard_find(const struct daemon *daemon, const char *ifname)
 
 static json_t *reply_not_armed(const char *ifname)
 {
-	return ipc_reply_error(CODE_NOT_FOUND, "%s is not armed: `spillway up %s -f RULES` arms it, `spillway status` lists what is",
-			       ifname, ifname);
+	return ipc_reply_error(CODE_NOT_FOUND,
+			       "%s is not armed: `spillway up %s -f RULES` arms it, `spillway status` lists what is", ifname,
+			       ifname);
 }
 
 static json_t *reply_guard_error(const char *ifname, int r, const char *message)
 {
-	enum exit_code code = r == -ENODEV || r == -ENOENT ? CODE_NOT_FOUND :
-			      r == -EPERM || r == -EACCES  ? CODE_PERMISSION :
-							     CODE_REFUSED;
+	enum exit_code code = r == -ENODEV || r == -ENOENT  ? CODE_NOT_FOUND
+			      : r == -EPERM || r == -EACCES ? CODE_PERMISSION
+							    : CODE_REFUSED;
 
 	log_error("%s", message[0] ? message : strerror(-r));
 	if (message[0])
@@ -148,7 +149,9 @@ static int word_find(const char *text, const char *const words[], unsigned n)
 
 static const char *config_parse(const struct request *request, struct guard_config *ret_config)
 {
-	static const char *const modes[] = { [GUARD_MODE_AUTO] = "auto", [GUARD_MODE_NATIVE] = "native", [GUARD_MODE_GENERIC] = "generic" };
+	static const char *const modes[] = {
+		[GUARD_MODE_AUTO] = "auto", [GUARD_MODE_NATIVE] = "native", [GUARD_MODE_GENERIC] = "generic"
+	};
 	static const char *const ways[] = { [REINJECT_AUTO] = "auto", [REINJECT_TAP] = "tap", [REINJECT_LIVE] = "live" };
 	int mode = word_find(request->mode, modes, 3);
 	int reinject = word_find(request->reinject, ways, 3);
@@ -219,7 +222,8 @@ static json_t *answer_up(struct daemon *daemon, const struct ipc_peer *peer, con
 		return ipc_reply_error(CODE_REFUSED, "%s is armed already: `spillway apply %s -f RULES` changes its rules",
 				       request->ifname, request->ifname);
 	if (daemon->n_guards == DAEMON_GUARDS_MAX)
-		return ipc_reply_error(CODE_REFUSED, "%d interfaces are armed, more than that are not supported", DAEMON_GUARDS_MAX);
+		return ipc_reply_error(CODE_REFUSED, "%d interfaces are armed, more than that are not supported",
+				       DAEMON_GUARDS_MAX);
 	rules = request_rules(request, &reply);
 	if (!rules)
 		return reply;
@@ -270,8 +274,8 @@ static json_t *answer_status(struct daemon *daemon, const struct ipc_peer *peer,
 	(void)peer;
 	if (request->ifname) {
 		index = guard_find(daemon, request->ifname);
-		return index < 0 ? reply_not_armed(request->ifname) :
-				   ipc_reply_result(document(guard_status(daemon->guards[index])));
+		return index < 0 ? reply_not_armed(request->ifname)
+				 : ipc_reply_result(document(guard_status(daemon->guards[index])));
 	}
 	interfaces = json_array();
 	for (unsigned i = 0; i < daemon->n_guards; i++)
@@ -308,13 +312,13 @@ static json_t *answer_stop(struct daemon *daemon, const struct ipc_peer *peer, c
 
 static const struct {
 	const char *name;
-	bool changes;     /* only for peers that may */
+	bool changes;	  /* only for peers that may */
 	bool needs_iface; /* "ifname" must be there */
 	json_t *(*answer)(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request);
 } requests[] = {
-	{ "up", true, true, answer_up },         { "down", true, true, answer_down },
-	{ "apply", true, true, answer_apply },   { "status", false, false, answer_status },
-	{ "rules", false, true, answer_rules },  { "version", false, false, answer_version },
+	{ "up", true, true, answer_up },	{ "down", true, true, answer_down },
+	{ "apply", true, true, answer_apply },	{ "status", false, false, answer_status },
+	{ "rules", false, true, answer_rules }, { "version", false, false, answer_version },
 	{ "stop", true, false, answer_stop },
 };
 

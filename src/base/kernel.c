@@ -15,7 +15,8 @@ int kernel_check(char *ret_message, size_t size)
 		return 0;
 	if (major > KERNEL_MAJOR_MIN || (major == KERNEL_MAJOR_MIN && minor >= KERNEL_MINOR_MIN))
 		return 0;
-	snprintf(ret_message, size, "kernel %s is too old: spillway needs %u.%u or newer (for bpf_xdp_load_bytes); boot a newer kernel",
+	snprintf(ret_message, size,
+		 "kernel %s is too old: spillway needs %u.%u or newer (for bpf_xdp_load_bytes); boot a newer kernel",
 		 name.release, KERNEL_MAJOR_MIN, KERNEL_MINOR_MIN);
 	return -ENOSYS;
 }

@@ -14,7 +14,7 @@
 enum log_level {
 	LOG_LEVEL_ERROR,   /* something asked for does not work */
 	LOG_LEVEL_WARNING, /* works, but not as it should */
-	LOG_LEVEL_INFO,    /* a change of state */
+	LOG_LEVEL_INFO,	   /* a change of state */
 	LOG_LEVEL_DEBUG,   /* off unless asked for */
 	LOG_LEVEL_COUNT,
 };
@@ -35,7 +35,7 @@ struct log_limit {
 	uint64_t start_ms;
 };
 
-/* May one more line be written now (CLOCK_MONOTONIC milliseconds)? *ret_suppressed: how many were not since the last one that was. */
+/* May a line be written now (CLOCK_MONOTONIC milliseconds)? *ret_suppressed: how many were not since the last one that was. */
 bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned *ret_suppressed);
 
 #endif

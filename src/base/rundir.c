@@ -63,9 +63,9 @@ int identity_read(struct identity *ret_identity)
 }
 
 /*
- * Without CAP_SYS_PTRACE nobody may look at the namespaces of PID 1: neither an ordinary user nor root in many sandboxes. Then the
- * namespace the kernel booted with is taken for PID 1's; it alone has the settings that are not per namespace. In another one, root
- * gets a directory of its own, for that can be no mistake; a user, who makes none, takes the one that is there.
+ * Without CAP_SYS_PTRACE nobody may look at the namespaces of PID 1: neither an ordinary user nor root in many sandboxes. Then
+ * the namespace the kernel booted with is taken for PID 1's; it alone has the settings that are not per namespace. In another
+ * one, root gets a directory of its own, for that can be no mistake; a user, who makes none, takes the one that is there.
  */
 static bool namespace_is_foreign(const char *netns_directory)
 {

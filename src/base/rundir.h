@@ -19,7 +19,7 @@
 
 /* Where something was written. 0 and "" mean unknown. Network namespaces go by their cookie: inode numbers are used again. */
 struct identity {
-	char boot[37];  /* /proc/sys/kernel/random/boot_id */
+	char boot[37];	/* /proc/sys/kernel/random/boot_id */
 	uint64_t netns; /* SO_NETNS_COOKIE */
 	uint64_t mntns; /* inode of the mount namespace */
 };

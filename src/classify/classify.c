@@ -55,10 +55,11 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 						   const struct image_step *step, const struct pkt *pkt)
 {
 	const struct question *question = question_of(env, pkt);
-	const uint8_t *name = image->names + step->offset;
+	const uint8_t *name;
 
 	if (!question->len || (uint32_t)step->offset + step->len > IMAGE_NAMES_MAX)
 		return DEEP_NO;
+	name = image->names + step->offset;
 	if (step->kind == STEP_DNS_UNDER)
 		return dns_name_under(question->name, question->len, name, step->len) ? DEEP_YES : DEEP_NO;
 	return question->len == step->len && !memcmp(question->name, name, step->len) ? DEEP_YES : DEEP_NO;

@@ -47,7 +47,7 @@ struct pkt {
 	__u16 src_port, dst_port; /* host order; valid if has_ports */
 	__u16 l3_off, l4_off;     /* bytes from the start of the frame; 0: none */
 	__u16 payload_off;        /* behind the transport header; 0: none */
-	__u16 l3_end;             /* end of the IP packet, at most frame_len: Ethernet padding lies behind it */
+	__u32 l3_end;             /* end of the IP packet, at most frame_len: Ethernet padding lies behind it */
 	__u8 family;              /* enum pkt_family */
 	__u8 l4_proto;            /* valid if family */
 	__u8 has_ports;
@@ -161,10 +161,10 @@ static __always_inline void parse_ip4(const __u8 *data, const __u8 *end, struct 
 	pkt->src[0] = addr;
 	__builtin_memcpy(&addr, ip + 16, 4);
 	pkt->dst[0] = addr;
-	pkt->l3_end = (__u16)(pkt->l3_off + total_len);
+	pkt->l3_end = pkt->l3_off + total_len;
 	if (pkt->l3_off + total_len > pkt->frame_len) {
 		pkt->condition = CONDITION_TRUNCATED; /* the ports may still be there, so read on */
-		pkt->l3_end = (__u16)pkt->frame_len;
+		pkt->l3_end = pkt->frame_len;
 	}
 	frag_off = load_be16(ip + 6);
 	pkt->is_fragment = (frag_off & 0x3fff) != 0; /* offset, or more to come */
@@ -196,10 +196,10 @@ static __always_inline void parse_ip6(const __u8 *data, const __u8 *end, struct 
 	__builtin_memcpy(pkt->dst, ip + 24, 16);
 	off = pkt->l3_off + 40u;
 	pkt->l4_proto = next;
-	pkt->l3_end = (__u16)(off + payload_len);
+	pkt->l3_end = off + payload_len;
 	if (off + payload_len > pkt->frame_len) {
 		pkt->condition = CONDITION_TRUNCATED;
-		pkt->l3_end = (__u16)pkt->frame_len;
+		pkt->l3_end = pkt->frame_len;
 	}
 
 	for (n = 0; n <= PKT_EXT_HEADERS_MAX; n++) {

@@ -22,10 +22,10 @@
 /* How a command ends, as the exit code of `spillway` and as "code" in a reply. spillway(8), EXIT STATUS. */
 enum exit_code {
 	CODE_OK = 0,
-	CODE_REFUSED = 1,      /* by kernel, driver or daemon; nothing changed */
-	CODE_USAGE = 2,        /* command line or rules */
-	CODE_UNREACHABLE = 3,  /* no daemon */
-	CODE_NOT_FOUND = 5,    /* no such interface, or not armed */
+	CODE_REFUSED = 1,     /* by kernel, driver or daemon; nothing changed */
+	CODE_USAGE = 2,	      /* command line or rules */
+	CODE_UNREACHABLE = 3, /* no daemon */
+	CODE_NOT_FOUND = 5,   /* no such interface, or not armed */
 	CODE_PERMISSION = 6,
 };
 
@@ -33,9 +33,9 @@ enum exit_code {
 struct ipc_lines {
 	char *data;
 	size_t len, size; /* bytes in it, bytes allocated */
-	size_t taken;     /* bytes of lines already given out */
+	size_t taken;	  /* bytes of lines already given out */
 	size_t searched;  /* no newline between taken and here */
-	size_t partial;   /* bytes behind the last newline */
+	size_t partial;	  /* bytes behind the last newline */
 };
 
 /* Take bytes in. -EMSGSIZE when a line gets longer than IPC_LINE_MAX: nothing of these bytes was taken. -ENOMEM. */

@@ -23,7 +23,7 @@
 
 struct journal {
 	char path[PATH_MAX];
-	int fd;     /* -1: no file, nothing to undo */
+	int fd;	    /* -1: no file, nothing to undo */
 	off_t size; /* of the file; a failed write is cut back to it */
 	struct journal_content content;
 };
@@ -232,7 +232,8 @@ int journal_print(const struct journal_content *content, FILE *out)
 
 	snprintf(netns, sizeof(netns), "%" PRIx64, content->identity.netns);
 	snprintf(mntns, sizeof(mntns), "%" PRIx64, content->identity.mntns);
-	first = json_pack("{s:s, s:s, s:s, s:s}", "op", "journal", "boot", content->identity.boot, "netns", netns, "mntns", mntns);
+	first = json_pack("{s:s, s:s, s:s, s:s}", "op", "journal", "boot", content->identity.boot, "netns", netns, "mntns",
+			  mntns);
 	if (!first)
 		return -ENOMEM;
 	r = journal_line_print(first, out);

@@ -3,8 +3,9 @@
  * journal.h - what was changed on the host and is not undone yet, on disk before the change is made.
  *
  * An append-only file of JSON lines. The first record names the boot and the network namespace, each other one a change (`op` and
- * what undo.c needs) or the end of one (`op` = "done", `of` = its id). Every line carries the format version, a number that only
- * grows and, as its last member, an XXH3 checksum of the bytes before it. The file exists exactly while there is something to undo.
+ * what undo.c needs) or the end of one (`op` = "done", `of` = its id). Every line carries the format version, a number that
+ * only grows and, as its last member, an XXH3 checksum of the bytes before it. The file exists exactly while there is something
+ * to undo.
  *
  * A crash can tear only the last line, and its change was then never made: journal_add() returns after the fsync. So a torn tail
  * is cut off; a bad line further up (a bug, a foreign hand) is reported by number and skipped, and the rest is used.
@@ -41,7 +42,7 @@ int journal_done(struct journal *journal, uint64_t id);
 /* What a journal file says. Plain data, no file behind it. */
 struct journal_content {
 	struct identity identity; /* from the first record; empty when that is unreadable */
-	json_t *changes;          /* array, oldest first: records not done, each with its "id" */
+	json_t *changes;	  /* array, oldest first: records not done, each with its "id" */
 	uint64_t last_id;
 	size_t end;   /* bytes up to and with the last newline; what follows is torn */
 	unsigned bad; /* lines that were skipped, without a torn tail */
@@ -50,7 +51,7 @@ struct journal_content {
 /* Told of each line that cannot be used. */
 typedef void (*journal_complain)(void *userdata, unsigned line, const char *problem);
 
-/* Any bytes at all are fine; -ENOMEM is the only error. `complain` may be NULL. Release *ret_content with journal_content_fini(). */
+/* Any bytes are fine; -ENOMEM is the only error. `complain` may be NULL. Release *ret_content with journal_content_fini(). */
 int journal_parse(const char *text, size_t len, journal_complain complain, void *userdata, struct journal_content *ret_content);
 /* The same from a file: -ENOENT when there is none, -EFBIG above JOURNAL_SIZE_MAX. */
 int journal_load(const char *path, journal_complain complain, void *userdata, struct journal_content *ret_content);

@@ -40,7 +40,6 @@ static bool on_bpffs(const char *path)
 	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
-
 /* bpffs: the file system was mounted by us */
 
 static void bpffs_describe(const json_t *entry, char *ret_message, size_t size)
@@ -111,7 +110,8 @@ static int directory_clear(const char *path)
 	if (!dir)
 		return -errno;
 	while ((item = readdir(dir)))
-		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0 && unlinkat(dirfd(dir), item->d_name, 0) < 0)
+		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0 &&
+		    unlinkat(dirfd(dir), item->d_name, 0) < 0)
 			r = -errno;
 	closedir(dir);
 	return r;
@@ -161,8 +161,8 @@ static int pin_dir_undo(const json_t *entry, char *ret_message, size_t size)
 
 static void xdp_link_describe(const json_t *entry, char *ret_message, size_t size)
 {
-	SAY("%s: detach our XDP program: bpftool link detach pinned %s; rm %s", entry_text(entry, "ifname"), entry_text(entry, "path"),
-	    entry_text(entry, "path"));
+	SAY("%s: detach our XDP program: bpftool link detach pinned %s; rm %s", entry_text(entry, "ifname"),
+	    entry_text(entry, "path"), entry_text(entry, "path"));
 }
 
 static bool program_is_ours(unsigned prog_id)

@@ -2,8 +2,9 @@
 /*
  * undo.h - put back what the journal says was changed, without the process that changed it.
  *
- * Each kind of change (`op`) has one row in undo.c: how to say what undoing it means, and how to do it. Before anything is touched
- * it is checked to be still ours, by program name, interface index, file system type: what others have put in its place stays.
+ * Each kind of change (`op`) has one row in undo.c: how to say what undoing it means, and how to do it. Before anything is
+ * touched it is checked to be still ours, by program name, interface index, file system type: what others have put in its place
+ * stays.
  *
  *   {"op":"bpffs", "path"}                        we mounted it
  *   {"op":"pin-dir", "path"}                      a directory of our pins under it, and the empty parents of that

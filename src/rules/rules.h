@@ -19,7 +19,7 @@ struct rules; /* a parsed rule set; opaque, see parse.c */
 struct rules_error {
 	unsigned line, col, width; /* from 1; col and width count bytes; line 0: the text as a whole */
 	char file[256];
-	char text[512];    /* the offending line, tabs kept, cut at 511 bytes */
+	char text[512];	   /* the offending line, tabs kept, cut at 511 bytes */
 	unsigned text_col; /* bytes of the line cut off in front of `text`, so that a long line shows the place */
 	char message[512]; /* says what is wrong and, where there is one, the fix */
 };
@@ -30,10 +30,10 @@ enum rule_tier { TIER_NIC, TIER_XDP, TIER_USER };
 struct rule_info {
 	unsigned line;
 	enum rule_action action;
-	enum rule_tier tier;   /* the lowest tier that runs it exactly */
-	const char *reason;    /* why that tier, one line */
-	const char *name;      /* from `name`, or NULL */
-	const char *text;      /* canonical text of the statement, loads again to the same rule */
+	enum rule_tier tier; /* the lowest tier that runs it exactly */
+	const char *reason;  /* why that tier, one line */
+	const char *name;    /* from `name`, or NULL */
+	const char *text;    /* canonical text of the statement, loads again to the same rule */
 };
 
 /*

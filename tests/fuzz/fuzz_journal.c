@@ -47,7 +47,8 @@ static void check_order(const struct journal_content *content)
 	json_t *change;
 	size_t i;
 
-	json_array_foreach(content->changes, i, change) {
+	json_array_foreach(content->changes, i, change)
+	{
 		json_int_t id = json_integer_value(json_object_get(change, "id"));
 
 		if (id <= last || (uint64_t)id > content->last_id)
@@ -63,7 +64,8 @@ static void check_describe(const struct journal_content *content)
 	json_t *change;
 	size_t i;
 
-	json_array_foreach(content->changes, i, change) {
+	json_array_foreach(content->changes, i, change)
+	{
 		message[0] = '\0';
 		undo_describe(change, message, sizeof(message));
 		if (!message[0])

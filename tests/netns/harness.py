@@ -171,12 +171,14 @@ def read(path):
 
 
 def processes(name):
-    """Live processes of this name, by number. /proc shows the test's own process namespace only."""
+    """Processes of this name, by number, until they are gone: one that was killed still has its sockets while a thread of it ends.
+
+    /proc shows the test's own process namespace only.
+    """
     found = []
-    for path in glob.glob("/proc/[0-9]*/stat"):
+    for path in glob.glob("/proc/[0-9]*/comm"):
         with contextlib.suppress(OSError):
-            comm, rest = read(path).split("(", 1)[1].rsplit(")", 1)
-            if comm == name and rest.split()[0] != "Z":
+            if read(path).strip() == name:
                 found.append(int(path.split("/")[2]))
     return found
 

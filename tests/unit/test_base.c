@@ -24,8 +24,9 @@ static void test_near_distance(void **state)
 		const char *a, *b;
 		unsigned distance;
 	} cases[] = {
-		{ "", "", 0 },	     { "", "abc", 3 },	 { "drop", "drop", 0 }, { "dorp", "drop", 1 }, { "drp", "drop", 1 },
-		{ "dropp", "drop", 1 }, { "crop", "drop", 1 }, { "ab", "ba", 1 },	 { "kitten", "sitting", 3 },
+		{ "", "", 0 },	       { "", "abc", 3 },     { "drop", "drop", 0 },
+		{ "dorp", "drop", 1 }, { "drp", "drop", 1 }, { "dropp", "drop", 1 },
+		{ "crop", "drop", 1 }, { "ab", "ba", 1 },    { "kitten", "sitting", 3 },
 	};
 
 	(void)state;

@@ -93,7 +93,10 @@ static void test_text(void **state)
 		size_t len;
 		const char *expected;
 	} cases[] = {
-		{ "plain", 5, "plain" }, { "gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f" }, { "gr\xfc\xdf", 4, "gr??" }, { "a\0b", 3, "a?b" },
+		{ "plain", 5, "plain" },
+		{ "gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f" },
+		{ "gr\xfc\xdf", 4, "gr??" },
+		{ "a\0b", 3, "a?b" },
 		{ "", 0, "" },
 	};
 
@@ -238,7 +241,8 @@ static void test_requests(void **state)
 
 static void test_not_requests(void **state)
 {
-	static const char *const lines[] = { "\n", "hello\n", "[1]\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\"\\u0000\"}\n", "\xff\n", "{}}\n" };
+	static const char *const lines[] = { "\n",     "hello\n", "[1]\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\"\\u0000\"}\n",
+					     "\xff\n", "{}}\n" };
 	const struct place *place = *state;
 	int fd = connected(place);
 

@@ -233,7 +233,8 @@ static void test_damage_anywhere(void **state)
 static void parse_signed(const char *body, struct journal_content *ret_content)
 {
 	char line[512];
-	int len = snprintf(line, sizeof(line), "%s,\"sum\":\"%016" PRIx64 "\"}\n", body, (uint64_t)XXH3_64bits(body, strlen(body)));
+	int len =
+		snprintf(line, sizeof(line), "%s,\"sum\":\"%016" PRIx64 "\"}\n", body, (uint64_t)XXH3_64bits(body, strlen(body)));
 
 	assert_int_equal(journal_parse(line, (size_t)len, NULL, NULL, ret_content), 0);
 }
@@ -312,7 +313,8 @@ static void write_journal(const struct place *place, const char *boot, uint64_t 
 
 	assert_non_null(out);
 	strcpy(content.identity.boot, boot);
-	json_array_append_new(content.changes, json_pack("{s:i, s:s, s:s, s:s}", "id", 1, "op", op, "ifname", "none0", "path", "/sys/fs/bpf"));
+	json_array_append_new(content.changes,
+			      json_pack("{s:i, s:s, s:s, s:s}", "id", 1, "op", op, "ifname", "none0", "path", "/sys/fs/bpf"));
 	assert_int_equal(journal_print(&content, out), 0);
 	fclose(out);
 	journal_content_fini(&content);

@@ -429,7 +429,7 @@ static bool model_payload(const struct test *test, const struct frame *frame)
 {
 	const struct pkt *pkt = &frame->pkt;
 
-	if (!pkt->payload_off || pkt->payload_off + test->payload_at + test->payload_len > pkt->l3_end)
+	if (!pkt->payload_off || pkt->payload_off + (uint32_t)test->payload_at + test->payload_len > pkt->l3_end)
 		return false;
 	for (unsigned i = 0; i < test->payload_len; i++)
 		if ((frame->payload[test->payload_at + i] & test->payload_mask[i]) != test->payload_value[i])
