@@ -134,6 +134,8 @@ static __always_inline int divert(struct xdp_md *ctx, const struct image *image,
 		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	if (pkt->frame_len > cell->frame_max)
 		return end(VERDICT_OVERSIZE_PASS, pkt->frame_len, XDP_PASS);
+	if (!shared->owner || shared->owner & CELL_OWNER_DIED)
+		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
 	/* Signed: the worker may beat between our look at the clock and our look at the beat, and count us in. */
 	if ((__s64)(bpf_ktime_get_coarse_ns() - shared->beat_ns) > (__s64)shared->patience_ns)
 		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);

@@ -5,6 +5,7 @@
 #ifndef SPILLWAY_PATH_H
 #define SPILLWAY_PATH_H
 
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,6 +26,8 @@ struct path {
 	atomic_bool stop;
 	atomic_ulong turns; /* of the loop: each is a moment at which the worker holds no image */
 	struct tally tally; /* written by the worker only */
+	struct robust_list_head will; /* what the kernel does when the worker dies: see path_claim() */
+	struct robust_list bequest;
 };
 
 /* The worker: runs until path->stop. Returns 0, or negative errno if the ports cannot be waited for any more. */

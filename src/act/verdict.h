@@ -14,7 +14,7 @@
 	X(DIVERT, "divert", "xdp", "handed to the user tier through the queue's port")                                         \
 	X(OVERLOAD_DROP, "overload_drop", "xdp", "wanted by the user tier, which was full: dropped by the rule's policy")      \
 	X(OVERLOAD_PASS, "overload_pass", "xdp", "wanted by the user tier, which was full: passed by the rule's policy")       \
-	X(STALLED_PASS, "stalled_pass", "xdp", "wanted by the user tier, whose heartbeat stopped: to the kernel")              \
+	X(STALLED_PASS, "stalled_pass", "xdp", "wanted by the user tier, whose worker died or stands still: to the kernel")              \
 	X(NO_PORT_PASS, "no_port_pass", "xdp", "wanted by the user tier, no port on this queue: to the kernel")                \
 	X(OVERSIZE_PASS, "oversize_pass", "xdp", "wanted by the user tier, larger than its buffers (GRO, TSO): to the kernel")    \
 	X(NO_IMAGE_PASS, "no_image_pass", "xdp", "armed without rules: to the kernel")                                         \

@@ -8,9 +8,9 @@
  * program is detached, and only then do sockets and threads end. A guard is a null object until it is whole; guard_close() takes
  * any half of it, so every failure is one call.
  *
- * What holds when the process dies: the program is pinned, so rules that drop in the XDP tier go on dropping; its sockets close,
- * so the entries of `ports` empty and diverted packets go to the kernel. What holds when the worker hangs: the heartbeat ages past
- * BEAT_PATIENCE_NS and diverted packets go to the kernel. Both fail open for the innocent.
+ * What holds when the process dies: the program is pinned, so rules that drop in the XDP tier go on dropping; the kernel marks
+ * cells->owner before it closes a file (path_claim() in path.c), and from then on diverted packets go to the kernel. What holds
+ * when the worker hangs: the heartbeat ages past BEAT_PATIENCE_NS, and they go there too. Both fail open for the innocent.
  */
 #include "control/guard.h"
 
@@ -29,7 +29,7 @@
 #include "control/journal.h"
 
 #define WORKER_NICE (-20)
-#define BEAT_PATIENCE_NS 1000000000u
+#define BEAT_PATIENCE_NS 500000000u
 #define OVERLOAD_MARGIN 256 /* descriptors left free: frames redirected but not counted as done yet, four NAPI turns */
 #define DRAIN_MS 200
 #define FRAME_SIZE_SMALL 2048u
@@ -125,9 +125,9 @@ static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size
 	return 0;
 }
 
-static int live_forbid(struct guard *guard, char *ret_message, size_t size)
+static int tell_reinject(struct guard *guard, char *ret_message, size_t size)
 {
-	int r = reinject_forbid_live(guard->path.reinject);
+	int r = reinject_attached(guard->path.reinject, guard->native);
 
 	if (r)
 		snprintf(ret_message, size, "%s: generic XDP needs reinjection by TAP; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
@@ -143,8 +143,8 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 	if (guard->worker_running)
 		return 0;
 	r = reinject_open(guard->facts.ifname, guard->config.reinject, &guard->path.reinject, ret_message, size);
-	if (!r && !guard->native)
-		r = live_forbid(guard, ret_message, size);
+	if (!r && xdp_attached(guard->xdp))
+		r = tell_reinject(guard, ret_message, size);
 	for (uint32_t i = 0; !r && i < guard->plan.n_queues; i++)
 		r = port_add(guard, guard->plan.first_queue + i, ret_message, size);
 	if (r)
@@ -195,12 +195,18 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 	const struct image *published = NULL;
 	struct rows *rows = NULL;
 	struct image *image = malloc(sizeof(*image));
-	int r = image ? rows_build(rules, guard->rows, &rows) : -ENOMEM;
+	int r = image ? image_build(rules, guard->generation + 1, NULL, image, &error) : -ENOMEM; /* first to see that they fit */
 
-	if (r) {
+	if (!r)
+		r = rows_build(rules, guard->rows, &rows);
+	if (!r)
+		r = image_build(rules, guard->generation + 1, rows->counters, image, &error);
+	if (!r)
+		r = image_check(image);
+	if (r && *error.message) {
+		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, error.message);
+	} else if (r) {
 		say(r, ret_message, size, "cannot build the rules");
-	} else if ((r = image_build(rules, guard->generation + 1, rows->counters, image, &error)) || (r = image_check(image))) {
-		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, *error.message ? error.message : "bad image");
 	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
 		for (size_t i = 0; i < rows->n; i++) {
 			if (rows->rows[i].fresh) {
@@ -245,8 +251,8 @@ static int attach(struct guard *guard, char *ret_message, size_t size)
 	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason, sizeof(guard->mode_reason));
 	if (r)
 		snprintf(ret_message, size, "%s", guard->mode_reason);
-	if (!r && !guard->native && guard->path.reinject)
-		r = live_forbid(guard, ret_message, size);
+	if (!r && guard->path.reinject)
+		r = tell_reinject(guard, ret_message, size);
 	return r;
 }
 
@@ -285,7 +291,6 @@ int guard_open(const struct guard_config *config, const struct rules *rules, str
 	if (!guard)
 		return say(-ENOMEM, ret_message, size, "cannot arm");
 	guard->config = *config;
-	guard->native = config->mode != GUARD_MODE_GENERIC; /* until the driver says otherwise */
 	guard->facts = facts;
 	guard->journal = journal;
 	guard->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

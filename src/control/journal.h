@@ -2,7 +2,7 @@
 /*
  * journal.h - what was changed on the host and is not undone yet, on disk before the change is made.
  *
- * An append-only file of JSON lines. The first record names the boot and the network namespace, each other one a change (`op` and
+ * An append-only file of JSON lines. The first record names the boot and the namespaces, each other one a change (`op` and
  * what undo.c needs) or the end of one (`op` = "done", `of` = its id). Every line carries the format version, a number that
  * only grows and, as its last member, an XXH3 checksum of the bytes before it. The file exists exactly while there is something
  * to undo.

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "control/journal.h"
+#include "host/bpffs.h"
 
 #define SAY(...) snprintf(ret_message, size, __VA_ARGS__)
 
@@ -45,25 +46,6 @@ static bool on_bpffs(const char *path)
 static void bpffs_describe(const json_t *entry, char *ret_message, size_t size)
 {
 	SAY("unmount the BPF file system if nobody uses it: umount %s", entry_text(entry, "path"));
-}
-
-/* Two files the kernel puts into every new one (kernel/bpf/preload) are nobody's pins. */
-static bool bpffs_is_empty(const char *path)
-{
-	static const char *const no_pins[] = { ".", "..", "maps.debug", "progs.debug" };
-	DIR *dir = opendir(path);
-	const struct dirent *item;
-	bool empty = true;
-
-	if (!dir)
-		return false;
-	while (empty && (item = readdir(dir))) {
-		empty = false;
-		for (size_t i = 0; i < sizeof(no_pins) / sizeof(no_pins[0]); i++)
-			empty |= strcmp(item->d_name, no_pins[i]) == 0;
-	}
-	closedir(dir);
-	return empty;
 }
 
 static int bpffs_undo(const json_t *entry, char *ret_message, size_t size)

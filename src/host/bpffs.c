@@ -24,6 +24,25 @@ static int bpffs_mounted(void)
 	return !statfs(BPFFS_PATH, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Two files the kernel puts into every new one (kernel/bpf/preload) are nobody's pins. */
+bool bpffs_is_empty(const char *path)
+{
+	static const char *const no_pins[] = { ".", "..", "maps.debug", "progs.debug" };
+	DIR *dir = opendir(path);
+	const struct dirent *item;
+	bool empty = true;
+
+	if (!dir)
+		return false;
+	while (empty && (item = readdir(dir))) {
+		empty = false;
+		for (size_t i = 0; i < sizeof(no_pins) / sizeof(no_pins[0]); i++)
+			empty |= strcmp(item->d_name, no_pins[i]) == 0;
+	}
+	closedir(dir);
+	return empty;
+}
+
 static int bpffs_mount(struct journal *journal)
 {
 	uint64_t entry;
@@ -48,11 +67,9 @@ static void bpffs_unmount(struct journal *journal)
 	if (!mount_entry || directories)
 		return;
 	/* Somebody else may have pinned something on it meanwhile: then it stays, and with it the journal's entry. */
-	if (!rmdir(BPFFS_DIR) || errno == ENOENT) {
-		if (!umount(BPFFS_PATH)) {
-			journal_done(journal, mount_entry);
-			mount_entry = 0;
-		}
+	if (bpffs_is_empty(BPFFS_PATH) && !umount(BPFFS_PATH)) {
+		journal_done(journal, mount_entry);
+		mount_entry = 0;
 	}
 }
 
@@ -70,15 +87,21 @@ int bpffs_dir_get(struct journal *journal, const char *ifname, struct bpffs_dir 
 	/* Two namespaces may each have an eth0 and share the file system. */
 	snprintf(dir.path, sizeof(dir.path), "%s/%lu-%s", BPFFS_DIR, (unsigned long)netns.st_ino, ifname);
 	r = journal_add(journal, json_pack("{ss ss}", "op", "pin-dir", "path", dir.path), &dir.entry);
-	if (!r && mkdir(BPFFS_DIR, 0700) < 0 && errno != EEXIST)
+	if (r)
+		return r;
+	if (mkdir(BPFFS_DIR, 0700) < 0 && errno != EEXIST)
 		r = -errno;
-	if (!r && mkdir(dir.path, 0700) < 0)
-		r = -errno;
-	directories++;
+	if (!r) {
+		rmdir(dir.path); /* an empty one is nobody's; one with pins in it may be another daemon's */
+		if (mkdir(dir.path, 0700) < 0)
+			r = -errno;
+	}
 	if (r) {
-		bpffs_dir_put(journal, &dir);
+		journal_done(journal, dir.entry);
+		bpffs_unmount(journal);
 		return r;
 	}
+	directories++;
 	*ret_dir = dir;
 	return 0;
 }

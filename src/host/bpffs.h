@@ -8,6 +8,7 @@
 #ifndef SPILLWAY_HOST_BPFFS_H
 #define SPILLWAY_HOST_BPFFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ struct bpffs_dir {
  * directory is given back. 0 or negative errno, then nothing is left.
  */
 int bpffs_dir_get(struct journal *journal, const char *ifname, struct bpffs_dir *ret_dir);
+/* Nobody has pinned anything on the file system mounted at `path`. */
+bool bpffs_is_empty(const char *path);
 /* Remove the pins in it and the directory itself. A directory of zeroes is fine. */
 void bpffs_dir_put(struct journal *journal, struct bpffs_dir *dir);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cell.h - the memory the XDP program and the worker share, beside the image: the heartbeat and, per queue, how much is on its way.
+ * cell.h - the memory the XDP program and the worker share, beside the image: whether the worker lives and, per queue, how much is on its way.
  *
  * It is the single value of the mmap-able array map `cells`. `beat_ns` and `done` are written by the worker only, `sent` by the XDP
  * program only, each in a cache line of its own. Differences are read as signed numbers: either side may be a moment ahead.
@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 #define CELL_QUEUES_MAX 128u /* power of two */
+#define CELL_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED, linux/futex.h */
 
 struct queue_cell {
 	__u64 sent; /* frames the XDP program redirected to this queue's socket */
@@ -22,9 +23,11 @@ struct queue_cell {
 };
 
 struct cells {
-	__u64 beat_ns;    /* CLOCK_MONOTONIC at the worker's last turn */
+	__u64 beat_ns;     /* CLOCK_MONOTONIC at the worker's last turn */
 	__u64 patience_ns; /* a beat older than this stops diversion */
-	__u64 pad[6];
+	__u32 owner;       /* the worker's thread id; 0: none. The kernel sets CELL_OWNER_DIED in it when the thread dies */
+	__u32 pad0;
+	__u64 pad[5];
 	struct queue_cell queues[CELL_QUEUES_MAX];
 };
 

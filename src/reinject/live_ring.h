@@ -9,6 +9,7 @@
 
 #define LIVE_SLOTS 256u       /* frames one call hands over; a power of two */
 #define LIVE_SLOT_SIZE 4096u  /* bytes; a power of two */
+#define LIVE_FRAME_MAX 3072u /* bytes; a page less its headroom, shared info and the kernel's own head */
 #define LIVE_TEMPLATE_SIZE 64 /* bytes of the empty frame each run starts from */
 
 struct live_ring {

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "reinject/live.h"
+#include "reinject/live_ring.h"
 #include "reinject/tap.h"
 
 #define LIVE_WORTH 16 /* frames from which on one live call is cheaper than that many writes */
@@ -17,6 +19,7 @@ struct reinject {
 	char ifname[IF_NAMESIZE];
 	struct tap tap;    /* TAP_NONE: not by TAP */
 	struct live *live; /* NULL: no live frames */
+	atomic_bool live_allowed;
 	char reason[160];
 };
 
@@ -82,13 +85,30 @@ int reinject_open(const char *ifname, enum reinject_kind kind, struct reinject *
 	return 0;
 }
 
-int reinject_forbid_live(struct reinject *reinject)
+int reinject_attached(struct reinject *reinject, bool native)
 {
-	reinject->live = live_close(reinject->live);
-	if (!by_tap(reinject))
+	if (!native && !by_tap(reinject))
 		return -EOPNOTSUPP;
-	snprintf(reinject->reason, sizeof(reinject->reason), "generic XDP would meet live frames again");
+	if (!native)
+		snprintf(reinject->reason, sizeof(reinject->reason), "generic XDP would meet live frames again");
+	atomic_store_explicit(&reinject->live_allowed, native && reinject->live, memory_order_release);
 	return 0;
+}
+
+/* Is one call cheaper than so many writes, and does each frame fit the page that a live frame is? */
+static bool live_is_better(const struct reinject *reinject, const struct frame *frames, uint32_t n)
+{
+	if (!atomic_load_explicit(&reinject->live_allowed, memory_order_acquire))
+		return false;
+	if (!by_tap(reinject))
+		return true;
+	if (n < LIVE_WORTH)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (frames[i].len > LIVE_FRAME_MAX)
+			return false;
+	}
+	return true;
 }
 
 struct reinject *reinject_close(struct reinject *reinject)
@@ -105,7 +125,7 @@ uint32_t reinject_send(struct reinject *reinject, const struct frame *frames, ui
 {
 	uint32_t taken = 0;
 
-	if (reinject->live && (n >= LIVE_WORTH || !by_tap(reinject)))
+	if (live_is_better(reinject, frames, n))
 		return live_send(reinject->live, frames, n);
 	for (uint32_t i = 0; i < n; i++)
 		taken += write(reinject->tap.fd, frames[i].data, frames[i].len) == (ssize_t)frames[i].len;
@@ -119,9 +139,9 @@ int reinject_follow_address(struct reinject *reinject)
 
 const char *reinject_text(const struct reinject *reinject)
 {
-	if (by_tap(reinject) && reinject->live)
-		return "tap+live";
-	return reinject->live ? "live" : "tap";
+	if (!by_tap(reinject))
+		return "live";
+	return reinject->live_allowed ? "tap+live" : "tap";
 }
 
 const char *reinject_reason(const struct reinject *reinject)

@@ -30,10 +30,10 @@ int reinject_open(const char *ifname, enum reinject_kind kind, struct reinject *
 struct reinject *reinject_close(struct reinject *reinject); /* NULL is fine; returns NULL */
 
 /*
- * The interface turned out to run XDP in generic mode, where a live frame would meet the program again, and be diverted again, for
- * ever: no live frames. -EOPNOTSUPP if there is no other way.
+ * XDP was attached: in the driver (`native`), or in the stack, where a live frame would meet the program again, and be diverted
+ * again, for ever. No live frame is sent before this says native. Any thread. -EOPNOTSUPP: not native, and no TAP.
  */
-int reinject_forbid_live(struct reinject *reinject);
+int reinject_attached(struct reinject *reinject, bool native);
 
 /* Hand frames over in order; never blocks. Returns how many the kernel took; the others are lost, for the caller to count. */
 uint32_t reinject_send(struct reinject *reinject, const struct frame *frames, uint32_t n);

@@ -373,7 +373,7 @@ class Stream:
         self.sent = 0
         self.arrived = {}  # number: time of arrival
         self.twice = []
-        self.ended = threading.Event()
+        self.ended, self.all_sent = threading.Event(), threading.Event()
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.send, self.receive)]
 
     def __enter__(self):
@@ -393,12 +393,13 @@ class Stream:
             due = max(due + self.interval, time.monotonic() - 0.01)  # late: catch up 10 ms at most
             if (ahead := due - time.monotonic()) > 0:
                 self.ended.wait(ahead)
+        self.all_sent.set()
 
     def receive(self):
-        silence = 0  # tenths of a second without a frame, since the end
-        while silence < 5 and not (self.ended.is_set() and len(self.arrived) == self.sent):
+        silence = 0  # tenths of a second without a frame, since the last was sent
+        while silence < 5 and not (self.all_sent.is_set() and len(self.arrived) == self.sent):
             data = self.capture.next(0.1)
-            silence = silence + 1 if data is None and self.ended.is_set() else 0
+            silence = silence + 1 if data is None and self.all_sent.is_set() else 0
             if data:
                 number = int.from_bytes(data[-8:], "big")
                 if number in self.arrived:
