@@ -43,7 +43,7 @@
 
 #define STREAMS_MAX 64
 #define SECONDS_MAX 120
-#define BATCH_DEFAULT 512
+#define BATCH_DEFAULT 1024 /* frames a call: fewer cost a tenth more, for the kernel prepares each call */
 #define UNPACED_BATCH 16384
 #define KERNEL_BATCH 64	    /* frames the kernel makes before it hands them over: well below a veth ring of 256 */
 #define CATCH_UP_NS 1000000 /* a stream that had to wait for its CPU makes up for this much and forgets the rest */

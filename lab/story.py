@@ -50,7 +50,9 @@ DNS4_QPS, DNS6_QPS, DNS_NAMES = 2000, 500, 400
 ECHO_FLOWS, ECHO_PPS = 50, 40
 TCP_MBPS, CONNECTS_PPS = 100, 50
 
-GARBAGE_PPS, TORTURE_PPS = 2_150_000, 1_100_000  # 3 and 1 Mpps, and a little for a generator that is late now and then
+GARBAGE_PPS, TORTURE_PPS = 2_200_000, 1_100_000  # 3 and 1 Mpps, and a tenth for a generator that is late now and then
+OFFERED_MIN = 3.0  # Mpps: a phase with less does not show what it is to show, and is tried again
+TRIES = 3
 ISOLATED_QUEUE = 1  # and the CPU that generates what arrives there
 OTHERS_CPU = 0
 LOSS_MAX = 0.001
@@ -498,10 +500,14 @@ def tell(stage, options):
               {"quiet": 10, "flood": 10, "spillway": 20, "best": 8, "after": 8, "search": 3}
     result = {**machine(), "phases": []}
 
-    def phase(name, streams=(), armed=None):
-        done = measure(stage, name, seconds[name], streams, armed=armed)
+    def phase(name, streams=(), armed=None, offered_min=0.0):
+        for attempt in range(1, TRIES + 1):
+            done = {**measure(stage, name, seconds[name], streams, armed=armed), "attempt": attempt}
+            say(summary(done))
+            if done["offered_mpps"] >= offered_min or attempt == TRIES:
+                break
+            say(f"     only {done['offered_mpps']:.2f} Mpps offered: other programs had the CPUs of the generator; once more")
         result["phases"].append(done)
-        say(summary(done))
         return done
 
     say("spillway demo: a flooded DNS server keeps answering")
@@ -530,7 +536,7 @@ def tell(stage, options):
     armed = Armed(stage)
     stage.direct(0, 1, ISOLATED_QUEUE)
     armed.up()
-    shielded = phase("spillway", SPREAD_STEERED, armed)
+    shielded = phase("spillway", SPREAD_STEERED, armed, OFFERED_MIN)
     say(f"     {shielded['offered_mpps']:.2f} Mpps offered, {shielded['diverted']} packets diverted, {shielded['reinjected']} valid ones "
         f"reinjected, {shielded['reinject_failed']} failed")
     result["user_tier_mpps"] = user_tier_rate(stage, armed, seconds["search"], 4 if options.quick else 7)

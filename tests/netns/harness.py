@@ -14,9 +14,9 @@ A test file defines functions test_*() and ends with `harness.main(globals())`. 
         lab.send(udp_frame(A4, B4, 1, 9))
         wait_for(lambda: lab.verdicts()["drop"] == 1)
 
-main() first moves itself into mount, network and process namespaces of its own, with a private /run and bpffs: names cannot clash with
-other runs, and when the test ends, however it ends, the kernel removes everything it made. Nothing here sleeps for a fixed time: wait
-for the event with wait_for(). SHELL=1 opens a shell in the lab where it would be taken down, also after a failure.
+main() first moves itself into mount, network and process namespaces of its own, with a private /run and bpffs: names cannot
+clash with other runs, and when the test ends, however it ends, the kernel removes everything it made. Nothing here sleeps for a
+fixed time: wait for the event with wait_for(). SHELL=1 opens a shell in the lab where it would be taken down, also after a failure.
 """
 
 import contextlib
@@ -135,10 +135,10 @@ class Namespace:
         return sock
 
     def state(self):
-        """What spillway might change, a line each, without what changes by itself. Equal before and after, or something was left behind.
+        """What spillway might change, a line each, without what changes by itself. Differs afterwards: something was left behind.
 
-        BPF objects live as long as a process, a pin, or an attachment holds them; each of these would show here. The kernel's own list
-        is no help: it is the whole host's, with what others load and unload meanwhile.
+        BPF objects live as long as a process, a pin, or an attachment holds them; each of these would show here. The kernel's own
+        list is no help: it is the whole host's, with what others load and unload meanwhile.
         """
         links = json.loads(self.run("ip", "-j", "-d", "addr", "show").stdout)
         for link in links:
@@ -171,7 +171,7 @@ def read(path):
 
 
 def processes(name):
-    """Processes of this name, by number, until they are gone: one that was killed still has its sockets while a thread of it ends.
+    """Processes of this name, by number, until they are gone: one that was killed keeps its sockets until its last thread ended.
 
     /proc shows the test's own process namespace only.
     """

@@ -12,7 +12,7 @@ from packet import A4, A6, B4, B6, dns_query, udp_frame
 
 SEEN = "count udp dst port 2000 name seen\n"
 ASKED = "count udp dst port 53 name asked\n"
-# Each lets the streams through, by rules that stand at different places and jump to different steps; a mix would drop or miscount.
+# Each lets the streams through, by rules at different places that jump to different steps; a mix would drop or miscount.
 ONE = SEEN + ASKED + "divert udp dst port 53\ndrop dns name under flood.example\nallow udp dst port 2000 name one\n" \
     "allow udp dst port 53\nallow not udp\ndrop\n"
 TWO = "drop tcp dst port {1-100, 200-300, 4000}\ndrop udp src port {1-100, 200-300} and len > 100\nallow not udp\n" + ASKED + \

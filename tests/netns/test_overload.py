@@ -36,8 +36,12 @@ def burst(rules, sources=(A4,), mode="native"):
         with stopped(lab.daemon()):
             for _ in range(BURST // len(frames)):
                 lab.send(*frames.values())
-        counts = wait_for(lambda: (c := lab.verdicts())["user_pass"] == c["divert"] and sum(c[v] for v in DIVERTED) == BURST and c, 5,
-                          f"all {BURST} accounted for: {lab.verdicts()}")
+
+        def accounted():
+            counts = lab.verdicts()
+            return counts["user_pass"] == counts["divert"] and sum(counts[name] for name in DIVERTED) == BURST and counts
+
+        counts = wait_for(accounted, 5, f"all {BURST} accounted for: {lab.verdicts()}")
         arrived = {source: 0 for source in sources}
         for data in capture.frames(0.2):
             for source, sent in frames.items():

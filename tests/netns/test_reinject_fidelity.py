@@ -4,8 +4,8 @@
     a0 (sender, silent by itself) ---- b0 (spillway, both XDP modes, one queue and four)
 
 A frame is known by the hash of its bytes. The sender stays at most WINDOW frames ahead: nothing may be lost to a full ring here.
-Order is that of a queue. The kernel picks a0's queue by a flow hash, but for tagged frames from a packet socket the hash differs from frame
-to frame (seen on 6.18), so with several queues it is the order of the untagged flows that is checked.
+Order is that of a queue. The kernel picks a0's queue by a flow hash, but for tagged frames from a packet socket the hash differs from
+frame to frame (seen on 6.18), so with several queues it is the order of the untagged flows that is checked.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ def exchange(lab, capture, seed, count):
         lab.send(data)
         while len(waiting) >= WINDOW or (waiting and number == count - 1):
             came = capture.next(2)
-            assert came is not None, f"seed {seed}: {len(waiting)} frames lost, the first is number {min(n for _, n in waiting.values())}"
+            assert came is not None, f"seed {seed}: {len(waiting)} frames lost, first {min(n for _, n in waiting.values())}"
             known = waiting.pop(digest(came), None)
             assert known, f"seed {seed}: changed, doubled or foreign frame {came.hex()}"
             flow, arrived = known

@@ -6,6 +6,7 @@
 
 import os
 import signal
+import subprocess
 
 import harness
 from harness import Capture, Lab, foreign_xdp, processes, run, wait_for
@@ -76,7 +77,7 @@ def test_foreground():
     with Lab() as lab:
         before = lab.srv.state()
         process = lab.srv.popen(harness.SPILLWAY, "up", "b0", "-f", lab.rules_file(RULES), "--foreground", env=lab.environment(),
-                                stdout=harness.subprocess.PIPE, stderr=harness.subprocess.STDOUT, text=True, start_new_session=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         wait_for(lambda: lab.spillway("status", "b0", check=False).returncode == 0, 10, "armed")
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C
         output, _ = process.communicate(timeout=10)
@@ -90,7 +91,8 @@ def test_two_daemons():
     with Lab() as lab:
         lab.up(RULES)
         first = lab.daemon()
-        second = lab.srv.run(os.path.join(harness.ROOT, "build/daemon/spillwayd"), "--foreground", check=False, env=lab.environment())
+        program = os.path.join(harness.ROOT, "build", "daemon", "spillwayd")
+        second = lab.srv.run(program, "--foreground", check=False, env=lab.environment())
         assert second.returncode == 1 and str(first) in second.stderr, second
         assert lab.daemon() == first
         lab.send(udp_frame(A4, B4, 1, 9))

@@ -6,8 +6,8 @@
 
 import harness
 from harness import Capture, Lab, wait_for
-from packet import (A4, A6, B4, B6, DEST_OPTIONS, ETH_ARP, ETH_SVLAN, ETH_VLAN, UDP, dns_query, echo_request, ether, fragment_header,
-                    frame, tcp_frame, udp, udp_frame, ICMP, ICMP6)
+from packet import (A4, A6, B4, B6, DEST_OPTIONS, ETH_ARP, ETH_SVLAN, ETH_VLAN, ICMP, ICMP6, UDP, dns_query, echo_request, ether,
+                    fragment_header, frame, tcp_frame, udp, udp_frame)
 
 RULES = """
 allow udp dst port 1000
@@ -43,7 +43,7 @@ def decided():
 
 
 def unread():
-    """(what, frame, condition, as diverted) of packets that cannot be read to their end. Only the last kind has a readable port."""
+    """(what, frame, condition) of packets that cannot be read to their end."""
     for (src, dst), (tag, vlans) in ((pair, tag) for pair in ((A4, B4), (A6, B6)) for tag in TAGS.items()):
         v6 = ":" in src
         what = f"{'v6' if v6 else 'v4'} {tag}"
