@@ -136,6 +136,14 @@ static int foreground_wait(pid_t child)
 				 : fail(CODE_REFUSED, "the daemon was killed: `spillway restore` cleans up");
 }
 
+static volatile pid_t foreground_daemon;
+
+static void foreground_pass_on(int number)
+{
+	(void)number;
+	kill(foreground_daemon, SIGTERM);
+}
+
 static int up_foreground(json_t *request)
 {
 	json_t *status = NULL, *version = NULL;
@@ -147,13 +155,15 @@ static int up_foreground(json_t *request)
 		json_decref(request);
 		return fail(CODE_REFUSED, "a daemon runs already: leave --foreground away to use it");
 	}
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* the terminal sends it to the daemon, too */
 	code = daemon_start(true, &child);
 	if (code != CODE_OK) {
 		json_decref(request);
 		return code;
 	}
+	foreground_daemon = child;
+	signal(SIGTERM, foreground_pass_on);
+	signal(SIGHUP, foreground_pass_on);
 	code = daemon_ask(request, false, &status);
 	if (code == CODE_OK)
 		say_armed(status);

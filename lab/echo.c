@@ -55,7 +55,8 @@ int echo_server(const struct options *options)
 
 	if (fd < 0 || loop_open(&loop, 0, 0) || loop_watch(&loop, fd, EPOLLIN, 0))
 		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)); /* a server that waits for a CPU must not lose what arrived */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		   sizeof(room)); /* a server that waits for a CPU must not lose what arrived */
 	while (!stopping) {
 		int n = epoll_wait(loop.epoll, events, EVENTS, -1);
 

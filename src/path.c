@@ -18,9 +18,9 @@
 
 #include "reinject/checksum.h"
 
-#define REST_BELOW 16   /* frames in a turn over all ports: fewer do not pay for the turn */
-#define REST_NS 30000   /* then let some more arrive: costs this much latency, saves most of a core below 1 Mpps */
-#define WAIT_MS 100 /* an idle worker's beat; the XDP program waits five times as long (guard.c) */
+#define REST_BELOW 16 /* frames in a turn over all ports: fewer do not pay for the turn */
+#define REST_NS 30000 /* then let some more arrive: costs this much latency, saves most of a core below 1 Mpps */
+#define WAIT_MS 100   /* an idle worker's beat; the XDP program waits five times as long (guard.c) */
 
 static uint64_t clock_ns(clockid_t clock)
 {

@@ -24,8 +24,8 @@ struct path {
 	struct reinject *reinject;
 	_Atomic(const struct image *) image; /* swapped by the control thread, see path_set_image() */
 	atomic_bool stop;
-	atomic_ulong turns; /* of the loop: each is a moment at which the worker holds no image */
-	struct tally tally; /* written by the worker only */
+	atomic_ulong turns;	      /* of the loop: each is a moment at which the worker holds no image */
+	struct tally tally;	      /* written by the worker only */
 	struct robust_list_head will; /* what the kernel does when the worker dies: see path_claim() */
 	struct robust_list bequest;
 };

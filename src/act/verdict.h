@@ -6,6 +6,7 @@
 #ifndef SPILLWAY_ACT_VERDICT_H
 #define SPILLWAY_ACT_VERDICT_H
 
+/* clang-format off */
 /*        enum name        text name         tier    what happened */
 #define VERDICT_LIST(X)                                                                                                       \
 	X(PASS, "pass", "xdp", "no rule decided, default verdict: to the kernel")                                              \
@@ -29,12 +30,13 @@
 	X(USER_CONDITION_DROP, "user_condition_drop", "user", "diverted, unreadable there, dropped by its `on` policy")        \
 	X(REINJECT_FAILED, "reinject_failed", "user", "diverted and valid, but the kernel refused it: lost")                   \
 	X(BAD_DESCRIPTOR, "bad_descriptor", "user", "a ring entry outside its buffer: quarantined, never read")
+/* clang-format on */
 
 enum verdict {
 #define VERDICT_ENUM(name, text, tier, what) VERDICT_##name,
 	VERDICT_LIST(VERDICT_ENUM)
 #undef VERDICT_ENUM
-	VERDICT_COUNT
+		VERDICT_COUNT
 };
 
 /* One counter. In the XDP tier one per CPU (map `verdicts`, map `rule_hits`), in the user tier one per worker. */

@@ -65,8 +65,8 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return question->len == step->len && !memcmp(question->name, name, step->len) ? DEEP_YES : DEEP_NO;
 }
 
-void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally, struct pkt *ret_pkt,
-	      struct match *ret_match)
+void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
+	      struct pkt *ret_pkt, struct match *ret_match)
 {
 	struct question question;
 	struct match_env env = { .data = data, .len = len, .tally = tally, .question = &question };

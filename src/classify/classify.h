@@ -21,8 +21,8 @@ struct tally {
  * What the rules say of the frame, deep questions included. *ret_pkt gets the headers. `counting`: count rule hits from the first
  * rule on (nobody has seen the packet before), or only what the XDP tier left open.
  */
-void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally, struct pkt *ret_pkt,
-	      struct match *ret_match);
+void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
+	      struct pkt *ret_pkt, struct match *ret_match);
 
 static inline void tally_add(struct tally *tally, enum verdict verdict, uint64_t packets, uint64_t bytes)
 {

@@ -17,12 +17,12 @@
 
 #define IMAGE_MAGIC 0x4c495053u /* "SPIL" in memory on a little-endian host */
 #define IMAGE_VERSION 1u
-#define IMAGE_STEPS_MAX 1024u /* power of two: readers mask indices with it */
-#define IMAGE_RULES_MAX 256u  /* power of two */
+#define IMAGE_STEPS_MAX 1024u			 /* power of two: readers mask indices with it */
+#define IMAGE_RULES_MAX 256u			 /* power of two */
 #define IMAGE_COUNTERS_MAX (2 * IMAGE_RULES_MAX) /* an old and a new rule set at once */
 #define IMAGE_NAMES_MAX 8192u
-#define IMAGE_PAYLOAD_MAX 16u /* bytes one payload step compares */
-#define IMAGE_OVERLOAD_MAX 64u /* prefixes on one rule's overload allow-list */
+#define IMAGE_PAYLOAD_MAX 16u	  /* bytes one payload step compares */
+#define IMAGE_OVERLOAD_MAX 64u	  /* prefixes on one rule's overload allow-list */
 #define IMAGE_PAYLOAD_REACH 1024u /* highest payload offset a step may name */
 
 /* What a rule does. The first two go on to the next rule, the others end the search. */
@@ -40,25 +40,25 @@ enum overload_policy {
 	OVERLOAD_DROP,
 	OVERLOAD_PASS,
 	OVERLOAD_SAMPLE, /* pass 1 in overload_n to the kernel, drop the rest */
-	OVERLOAD_ALLOW,  /* sources on the rule's allow-list pass to the kernel, the rest is dropped */
+	OVERLOAD_ALLOW,	 /* sources on the rule's allow-list pass to the kernel, the rest is dropped */
 	OVERLOAD_POLICY_COUNT,
 };
 
 /* One question. The comment gives the operands; all but `kind`, `next_yes`, `next_no` are zero where not named. */
 enum step_kind {
-	STEP_END,       /* no rule decided: the condition's policy, then the default verdict */
-	STEP_RULE,      /* `rule` matched; count and divert go on at next_yes */
-	STEP_FAMILY,    /* lo = 4 or 6 */
-	STEP_ETH_TYPE,  /* lo = EtherType behind the VLAN tags, host order */
-	STEP_L4_PROTO,  /* lo = IP protocol behind the extension headers; true for later fragments too */
-	STEP_SRC_NET,   /* lo = family; value, mask = address words as in the packet */
+	STEP_END,      /* no rule decided: the condition's policy, then the default verdict */
+	STEP_RULE,     /* `rule` matched; count and divert go on at next_yes */
+	STEP_FAMILY,   /* lo = 4 or 6 */
+	STEP_ETH_TYPE, /* lo = EtherType behind the VLAN tags, host order */
+	STEP_L4_PROTO, /* lo = IP protocol behind the extension headers; true for later fragments too */
+	STEP_SRC_NET,  /* lo = family; value, mask = address words as in the packet */
 	STEP_DST_NET,
-	STEP_SRC_PORT,  /* lo..hi, host order, inclusive; false without a port (other protocol, later fragment, truncated) */
+	STEP_SRC_PORT, /* lo..hi, host order, inclusive; false without a port (other protocol, later fragment, truncated) */
 	STEP_DST_PORT,
-	STEP_LEN,       /* lo..hi: frame length in bytes, Ethernet header to end of data, as tcpdump's `len` */
-	STEP_PAYLOAD,   /* `len` bytes at `offset` behind the transport header: (bytes & mask) == value; false beyond the frame */
+	STEP_LEN,	/* lo..hi: frame length in bytes, Ethernet header to end of data, as tcpdump's `len` */
+	STEP_PAYLOAD,	/* `len` bytes at `offset` behind the transport header: (bytes & mask) == value; false beyond the frame */
 	STEP_DNS_UNDER, /* user tier: question name equals or lies under names[offset .. offset+len), wire form, lower case */
-	STEP_DNS_NAME,  /* user tier: question name equals names[offset ..] */
+	STEP_DNS_NAME,	/* user tier: question name equals names[offset ..] */
 	STEP_KIND_COUNT,
 };
 
@@ -96,14 +96,14 @@ enum pkt_condition {
 
 struct image {
 	__u32 magic, version;
-	__u32 bytes;      /* sizeof(struct image) */
+	__u32 bytes;	  /* sizeof(struct image) */
 	__u32 generation; /* grows by one with each published image */
-	__u64 checksum;   /* XXH3 over everything behind this field; checked before publishing */
+	__u64 checksum;	  /* XXH3 over everything behind this field; checked before publishing */
 	__u32 n_steps, n_rules;
 	__u32 n_names;
-	__u8 default_action; /* ACTION_PASS or ACTION_DROP */
+	__u8 default_action;	      /* ACTION_PASS or ACTION_DROP */
 	__u8 policy[CONDITION_COUNT]; /* ACTION_PASS (0 means: the default) or ACTION_DROP */
-	__u8 has_divert; /* some rule diverts: without one no port is opened */
+	__u8 has_divert;	      /* some rule diverts: without one no port is opened */
 	__u8 pad0[2];
 	__u64 pad1;
 	struct image_step steps[IMAGE_STEPS_MAX];
@@ -113,11 +113,11 @@ struct image {
 
 /* What an image decided of one packet (match.h). */
 struct match {
-	__u8 action;    /* ACTION_ALLOW, _DROP or _PASS */
-	__u8 diverted;  /* a divert rule matched */
-	__u8 ask_user;  /* a deep question is open: only the user tier can decide */
-	__u8 condition; /* the condition whose `on` policy decided, or CONDITION_NONE: a rule or the default did */
-	__u16 rule;        /* that decided, or IMAGE_RULES_MAX */
+	__u8 action;	   /* ACTION_ALLOW, _DROP or _PASS */
+	__u8 diverted;	   /* a divert rule matched */
+	__u8 ask_user;	   /* a deep question is open: only the user tier can decide */
+	__u8 condition;	   /* the condition whose `on` policy decided, or CONDITION_NONE: a rule or the default did */
+	__u16 rule;	   /* that decided, or IMAGE_RULES_MAX */
 	__u16 divert_rule; /* last that diverted; valid if diverted */
 };
 

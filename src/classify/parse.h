@@ -17,14 +17,14 @@
 
 #define PKT_VLANS_MAX 2
 #define PKT_EXT_HEADERS_MAX 8 /* more is not seen on the Internet (RFC 8200 knows six kinds) and would be unbounded work */
-#define PKT_REACH 4096u       /* no header starts behind this many bytes: the verifier wants a bound */
+#define PKT_REACH 4096u	      /* no header starts behind this many bytes: the verifier wants a bound */
 
 enum pkt_family { FAMILY_NONE = 0, FAMILY_IP4 = 4, FAMILY_IP6 = 6 };
 
 enum {
 	ETH_TYPE_IP4 = 0x0800,
 	ETH_TYPE_ARP = 0x0806,
-	ETH_TYPE_VLAN = 0x8100,  /* 802.1Q */
+	ETH_TYPE_VLAN = 0x8100, /* 802.1Q */
 	ETH_TYPE_IP6 = 0x86dd,
 	ETH_TYPE_SVLAN = 0x88a8, /* 802.1ad */
 	PROTO_HOP_BY_HOP = 0,
@@ -41,19 +41,19 @@ enum {
 };
 
 struct pkt {
-	__u64 src[2], dst[2]; /* as in the packet (network byte order); IPv4 in the first four bytes, the rest zero */
-	__u32 frame_len;      /* bytes, Ethernet header to end of data */
-	__u16 eth_type;       /* host order, behind the VLAN tags */
+	__u64 src[2], dst[2];	  /* as in the packet (network byte order); IPv4 in the first four bytes, the rest zero */
+	__u32 frame_len;	  /* bytes, Ethernet header to end of data */
+	__u16 eth_type;		  /* host order, behind the VLAN tags */
 	__u16 src_port, dst_port; /* host order; valid if has_ports */
-	__u16 l3_off, l4_off;     /* bytes from the start of the frame; 0: none */
-	__u16 payload_off;        /* behind the transport header; 0: none */
-	__u32 l3_end;             /* end of the IP packet, at most frame_len: Ethernet padding lies behind it */
-	__u8 family;              /* enum pkt_family */
-	__u8 l4_proto;            /* valid if family */
+	__u16 l3_off, l4_off;	  /* bytes from the start of the frame; 0: none */
+	__u16 payload_off;	  /* behind the transport header; 0: none */
+	__u32 l3_end;		  /* end of the IP packet, at most frame_len: Ethernet padding lies behind it */
+	__u8 family;		  /* enum pkt_family */
+	__u8 l4_proto;		  /* valid if family */
 	__u8 has_ports;
 	__u8 n_vlans;
 	__u8 is_fragment; /* first or later */
-	__u8 condition;   /* enum pkt_condition */
+	__u8 condition;	  /* enum pkt_condition */
 };
 
 static __always_inline __u16 load_be16(const __u8 *p)

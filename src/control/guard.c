@@ -130,7 +130,8 @@ static int tell_reinject(struct guard *guard, char *ret_message, size_t size)
 	int r = reinject_attached(guard->path.reinject, guard->native);
 
 	if (r)
-		snprintf(ret_message, size, "%s: generic XDP needs reinjection by TAP; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
+		snprintf(ret_message, size,
+			 "%s: generic XDP needs reinjection by TAP; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
 			 guard->facts.ifname);
 	return r;
 }
@@ -142,6 +143,7 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 
 	if (guard->worker_running)
 		return 0;
+	/* The TAPs first: a dying process' highest files are closed first, and the ports must not outlive the others by much. */
 	r = reinject_open(guard->facts.ifname, guard->config.reinject, &guard->path.reinject, ret_message, size);
 	if (!r && xdp_attached(guard->xdp))
 		r = tell_reinject(guard, ret_message, size);
@@ -151,7 +153,8 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 		return r;
 	r = worker_start(guard);
 	if (r == -EINVAL && guard->config.cpu >= 0)
-		snprintf(ret_message, size, "cannot run the worker on CPU %d: no such CPU is online, or our cpuset does not allow it",
+		snprintf(ret_message, size,
+			 "cannot run the worker on CPU %d: no such CPU is online, or our cpuset does not allow it",
 			 guard->config.cpu);
 	else if (r)
 		say(r, ret_message, size, "cannot start the worker thread");
@@ -181,7 +184,8 @@ static void user_tier_drain(struct guard *guard)
 		for (uint32_t i = 0; i < guard->path.n_ports; i++) {
 			struct queue_cell *cell = &cells->queues[port_queue(guard->path.ports[i])];
 
-			waiting += (int64_t)(__atomic_load_n(&cell->sent, __ATOMIC_RELAXED) - __atomic_load_n(&cell->done, __ATOMIC_RELAXED));
+			waiting += (int64_t)(__atomic_load_n(&cell->sent, __ATOMIC_RELAXED) -
+					     __atomic_load_n(&cell->done, __ATOMIC_RELAXED));
 		}
 		if (waiting <= 0 && waited_ms > 2)
 			return;
@@ -239,16 +243,18 @@ static int attach(struct guard *guard, char *ret_message, size_t size)
 
 	r = bpffs_dir_get(guard->journal, guard->facts.ifname, &guard->pins);
 	if (r)
-		return say(r, ret_message, size, r == -EEXIST ? "pins of an earlier run are left; remove them with `spillway restore`"
-							      : "cannot use " BPFFS_PATH "; mount it with `mount -t bpf bpf " BPFFS_PATH "`");
+		return say(r, ret_message, size,
+			   r == -EEXIST ? "pins of an earlier run are left; remove them with `spillway restore`"
+					: "cannot use " BPFFS_PATH "; mount it with `mount -t bpf bpf " BPFFS_PATH "`");
 	snprintf(path, sizeof(path), "%s/link", guard->pins.path);
 	r = journal_add(guard->journal,
-			json_pack("{ss ss si ss}", "op", "xdp-link", "ifname", guard->facts.ifname, "ifindex", (int)guard->facts.ifindex,
-				  "path", path),
+			json_pack("{ss ss si ss}", "op", "xdp-link", "ifname", guard->facts.ifname, "ifindex",
+				  (int)guard->facts.ifindex, "path", path),
 			&guard->link_entry);
 	if (r)
 		return say(r, ret_message, size, "cannot write the journal");
-	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason, sizeof(guard->mode_reason));
+	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason,
+		       sizeof(guard->mode_reason));
 	if (r)
 		snprintf(ret_message, size, "%s", guard->mode_reason);
 	if (!r && guard->path.reinject)
@@ -265,13 +271,17 @@ static int facts_check(const struct guard_config *config, struct link_facts *ret
 	else if (r)
 		say(r, ret_message, size, config->ifname);
 	else if (!ret_facts->ethernet)
-		snprintf(ret_message, size, "%s carries no Ethernet frames; arm the Ethernet interface below it", config->ifname), r = -EOPNOTSUPP;
+		snprintf(ret_message, size, "%s carries no Ethernet frames; arm the Ethernet interface below it", config->ifname),
+			r = -EOPNOTSUPP;
 	else if (!ret_facts->up)
-		snprintf(ret_message, size, "%s is down; bring it up with `ip link set dev %s up`", config->ifname, config->ifname),
+		snprintf(ret_message, size, "%s is down; bring it up with `ip link set dev %s up`", config->ifname,
+			 config->ifname),
 			r = -ENETDOWN;
 	else if (ret_facts->mtu + ETHERNET_AND_TAGS + FRAME_HEADROOM > FRAME_SIZE_LARGE)
-		snprintf(ret_message, size, "%s: MTU %u is too large for XDP in one buffer (at most %u); lower it with `ip link set dev %s mtu 1500`",
-			 config->ifname, ret_facts->mtu, FRAME_SIZE_LARGE - ETHERNET_AND_TAGS - FRAME_HEADROOM, config->ifname),
+		snprintf(
+			ret_message, size,
+			"%s: MTU %u is too large for XDP in one buffer (at most %u); lower it with `ip link set dev %s mtu 1500`",
+			config->ifname, ret_facts->mtu, FRAME_SIZE_LARGE - ETHERNET_AND_TAGS - FRAME_HEADROOM, config->ifname),
 			r = -EMSGSIZE;
 	return r;
 }

@@ -66,11 +66,13 @@ static json_t *queue_json(struct guard *guard, uint32_t queue)
 
 	if (port) {
 		port_stats(port, &stats);
-		backlog = (int64_t)(__atomic_load_n(&cell->sent, __ATOMIC_RELAXED) - __atomic_load_n(&cell->done, __ATOMIC_RELAXED));
+		backlog = (int64_t)(__atomic_load_n(&cell->sent, __ATOMIC_RELAXED) -
+				    __atomic_load_n(&cell->done, __ATOMIC_RELAXED));
 	}
-	return json_pack("{si sb sI sI sI sI sI}", "queue", (int)queue, "port", port != NULL, "received", (json_int_t)stats.received,
-			 "ring_full", (json_int_t)stats.ring_full, "fill_empty", (json_int_t)stats.fill_empty, "dropped",
-			 (json_int_t)stats.dropped, "backlog", (json_int_t)(backlog > 0 ? backlog : 0));
+	return json_pack("{si sb sI sI sI sI sI}", "queue", (int)queue, "port", port != NULL, "received",
+			 (json_int_t)stats.received, "ring_full", (json_int_t)stats.ring_full, "fill_empty",
+			 (json_int_t)stats.fill_empty, "dropped", (json_int_t)stats.dropped, "backlog",
+			 (json_int_t)(backlog > 0 ? backlog : 0));
 }
 
 static json_t *queues_json(struct guard *guard)
@@ -90,7 +92,8 @@ static json_t *worker_json(struct guard *guard)
 	if (!guard->worker_running)
 		return json_pack("{sb ss}", "alive", 0, "reason", "no rule diverts: no worker is needed");
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - (int64_t)__atomic_load_n(&xdp_cells(guard->xdp)->beat_ns, __ATOMIC_RELAXED);
+	age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec -
+		 (int64_t)__atomic_load_n(&xdp_cells(guard->xdp)->beat_ns, __ATOMIC_RELAXED);
 	return json_pack("{sb so sI sI}", "alive", age_ns < (int64_t)xdp_cells(guard->xdp)->patience_ns, "cpu",
 			 guard->config.cpu < 0 ? json_null() : json_integer(guard->config.cpu), "beat_age_ms",
 			 (json_int_t)(age_ns > 0 ? age_ns / 1000000 : 0), "turns", (json_int_t)atomic_load(&guard->path.turns));
@@ -104,7 +107,8 @@ static const char *copy_reason(const struct guard *guard, bool zero_copy)
 		return "the driver has AF_XDP zero-copy";
 	if (!guard->native)
 		return "generic XDP always copies";
-	return guard->plan.copy_only ? "queues the kernel keeps using stay out of zero-copy" : "the driver has no AF_XDP zero-copy";
+	return guard->plan.copy_only ? "queues the kernel keeps using stay out of zero-copy"
+				     : "the driver has no AF_XDP zero-copy";
 }
 
 json_t *guard_status(struct guard *guard)
@@ -116,12 +120,13 @@ json_t *guard_status(struct guard *guard)
 
 	verdicts_read(guard, hits);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	status = json_pack("{ss si ss sb ss ss ss ss ss ss si sI so}", "ifname", guard->facts.ifname, "ifindex", (int)guard->facts.ifindex,
-			   "driver", guard->facts.driver, "attached", xdp_attached(guard->xdp), "mode", guard->native ? "native" : "generic",
-			   "mode_reason", guard->mode_reason, "copy", zero_copy ? "zero-copy" : "copy", "copy_reason",
-			   copy_reason(guard, zero_copy), "steering", steer_rung_text(guard->plan.rung), "steering_reason",
-			   guard->plan.reason, "generation", (int)guard->generation, "armed_s",
-			   (json_int_t)(now.tv_sec - guard->armed_at.tv_sec), "worker", worker_json(guard));
+	status = json_pack("{ss si ss sb ss ss ss ss ss ss si sI so}", "ifname", guard->facts.ifname, "ifindex",
+			   (int)guard->facts.ifindex, "driver", guard->facts.driver, "attached", xdp_attached(guard->xdp), "mode",
+			   guard->native ? "native" : "generic", "mode_reason", guard->mode_reason, "copy",
+			   zero_copy ? "zero-copy" : "copy", "copy_reason", copy_reason(guard, zero_copy), "steering",
+			   steer_rung_text(guard->plan.rung), "steering_reason", guard->plan.reason, "generation",
+			   (int)guard->generation, "armed_s", (json_int_t)(now.tv_sec - guard->armed_at.tv_sec), "worker",
+			   worker_json(guard));
 	if (!status)
 		return NULL;
 	json_object_set_new(status, "queues", queues_json(guard));
@@ -130,8 +135,8 @@ json_t *guard_status(struct guard *guard)
 	json_object_set_new(status, "reinjected", json_integer((json_int_t)hits[VERDICT_USER_PASS].packets));
 	json_object_set_new(status, "reinject_failed", json_integer((json_int_t)hits[VERDICT_REINJECT_FAILED].packets));
 	json_object_set_new(status, "reinject",
-			    guard->path.reinject ? json_pack("{ss ss ss}", "kind", reinject_text(guard->path.reinject), "kind_reason",
-							     reinject_reason(guard->path.reinject), "device",
+			    guard->path.reinject ? json_pack("{ss ss ss}", "kind", reinject_text(guard->path.reinject),
+							     "kind_reason", reinject_reason(guard->path.reinject), "device",
 							     reinject_device(guard->path.reinject))
 						 : json_null());
 	return status;
@@ -148,9 +153,9 @@ json_t *guard_rules(struct guard *guard)
 		struct hits hits;
 
 		xdp_rule_hits(guard->xdp, row->counter, &hits);
-		json_array_append_new(rules, json_pack("{si ss* ss ss ss sI sI}", "line", (int)row->line, "name", row->name, "text", row->text,
-						       "tier", tiers[row->tier], "reason", row->reason, "packets",
-						       (json_int_t)(hits.packets + user->packets), "bytes",
+		json_array_append_new(rules, json_pack("{si ss* ss ss ss sI sI}", "line", (int)row->line, "name", row->name,
+						       "text", row->text, "tier", tiers[row->tier], "reason", row->reason,
+						       "packets", (json_int_t)(hits.packets + user->packets), "bytes",
 						       (json_int_t)(hits.bytes + user->bytes)));
 	}
 	return rules;

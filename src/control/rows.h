@@ -12,13 +12,13 @@
 #include "rules/rules.h"
 
 struct row {
-	char *name, *text; /* name may be NULL */
+	char *name, *text;  /* name may be NULL */
 	const char *reason; /* a constant of rules/build.c */
 	unsigned line;
 	enum rule_action action;
 	enum rule_tier tier;
 	uint32_t counter; /* below IMAGE_COUNTERS_MAX */
-	bool fresh;       /* the counter is new to this rule: clear it before use */
+	bool fresh;	  /* the counter is new to this rule: clear it before use */
 };
 
 struct rows {

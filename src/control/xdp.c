@@ -85,13 +85,16 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 		r = -errno;
 		xdp_free(xdp);
 		if (r == -EPERM)
-			return refuse(r, ret_message, size, "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
+			return refuse(r, ret_message, size,
+				      "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
 		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) != 1)
-			return refuse(-EOPNOTSUPP, ret_message, size, "this kernel is too old: Linux 5.18 or later is needed (bpf_loop, bpf_xdp_load_bytes)");
-		return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log", strerror(-r));
+			return refuse(-EOPNOTSUPP, ret_message, size,
+				      "this kernel is too old: Linux 5.18 or later is needed (bpf_loop, bpf_xdp_load_bytes)");
+		return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log",
+			      strerror(-r));
 	}
-	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(xdp->bpf->maps.cells),
-			  0);
+	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bpf_map__fd(xdp->bpf->maps.cells), 0);
 	if (xdp->cells == MAP_FAILED) {
 		r = -errno;
 		xdp->cells = NULL;
@@ -202,9 +205,11 @@ static int refuse_foreign(const struct link_facts *facts, char *ret_message, siz
 	id = query.prog_id ? query.prog_id : query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id;
 	program_name(id, name);
 	if (!strcmp(name, XDP_PROGRAM_NAME))
-		return refuse(-EBUSY, ret_message, size, "%s still has our XDP program (id %u) from an earlier run; remove it with `spillway restore`",
+		return refuse(-EBUSY, ret_message, size,
+			      "%s still has our XDP program (id %u) from an earlier run; remove it with `spillway restore`",
 			      facts->ifname, id);
-	return refuse(-EBUSY, ret_message, size, "%s has an XDP program of somebody else (%s, id %u); remove it with `ip link set dev %s xdp off`",
+	return refuse(-EBUSY, ret_message, size,
+		      "%s has an XDP program of somebody else (%s, id %u); remove it with `ip link set dev %s xdp off`",
 		      facts->ifname, *name ? name : "no name", id, facts->ifname);
 }
 
@@ -224,11 +229,13 @@ static int refuse_attach(int error, const struct link_facts *facts, bool native,
 	const char *how = native ? "native" : "generic";
 
 	if (error == -EOPNOTSUPP)
-		return refuse(error, ret_message, size, "%s: driver %s has no native XDP; use --mode generic (about 5x slower)", facts->ifname,
-			      *facts->driver ? facts->driver : "of this interface");
+		return refuse(error, ret_message, size, "%s: driver %s has no native XDP; use --mode generic (about 5x slower)",
+			      facts->ifname, *facts->driver ? facts->driver : "of this interface");
 	if (error == -ERANGE || (error == -EINVAL && facts->mtu > 1500))
-		return refuse(error, ret_message, size, "%s: MTU %u is too large for %s XDP; lower it with `ip link set dev %s mtu 1500`, on both ends of a veth",
-			      facts->ifname, facts->mtu, how, facts->ifname);
+		return refuse(
+			error, ret_message, size,
+			"%s: MTU %u is too large for %s XDP; lower it with `ip link set dev %s mtu 1500`, on both ends of a veth",
+			facts->ifname, facts->mtu, how, facts->ifname);
 	return refuse(error, ret_message, size, "%s: cannot attach XDP in %s mode: %s", facts->ifname, how, strerror(-error));
 }
 
@@ -269,7 +276,8 @@ int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode 
 	else if (mode == GUARD_MODE_GENERIC)
 		snprintf(ret_reason, size, "asked for with --mode generic, about 5x slower than native");
 	else
-		snprintf(ret_reason, size, "driver %s has no native XDP, about 5x slower", *facts->driver ? facts->driver : "of this interface");
+		snprintf(ret_reason, size, "driver %s has no native XDP, about 5x slower",
+			 *facts->driver ? facts->driver : "of this interface");
 	return 0;
 }
 

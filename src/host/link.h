@@ -16,8 +16,8 @@ struct link_facts {
 	char ifname[IF_NAMESIZE];
 	char driver[32];
 	bool up;
-	bool ethernet; /* Ethernet headers on its frames */
-	uint32_t mtu;      /* bytes of IP packet */
+	bool ethernet;	   /* Ethernet headers on its frames */
+	uint32_t mtu;	   /* bytes of IP packet */
 	uint32_t n_queues; /* RX queues in use */
 };
 

@@ -10,22 +10,22 @@
 
 #include <linux/types.h>
 
-#define CELL_QUEUES_MAX 128u /* power of two */
+#define CELL_QUEUES_MAX 128u	    /* power of two */
 #define CELL_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED, linux/futex.h */
 
 struct queue_cell {
 	__u64 sent; /* frames the XDP program redirected to this queue's socket */
 	__u64 pad0[7];
-	__u64 done;  /* frames the worker has taken from it and given back */
-	__u64 limit; /* sent - done at which the user tier counts as overloaded; 0: no port */
+	__u64 done;	 /* frames the worker has taken from it and given back */
+	__u64 limit;	 /* sent - done at which the user tier counts as overloaded; 0: no port */
 	__u64 frame_max; /* bytes a buffer of this port holds */
 	__u64 pad1[5];
 };
 
 struct cells {
-	__u64 beat_ns;     /* CLOCK_MONOTONIC at the worker's last turn */
+	__u64 beat_ns;	   /* CLOCK_MONOTONIC at the worker's last turn */
 	__u64 patience_ns; /* a beat older than this stops diversion */
-	__u32 owner;       /* the worker's thread id; 0: none. The kernel sets CELL_OWNER_DIED in it when the thread dies */
+	__u32 owner;	   /* the worker's thread id; 0: none. The kernel sets CELL_OWNER_DIED in it when the thread dies */
 	__u32 pad0;
 	__u64 pad[5];
 	struct queue_cell queues[CELL_QUEUES_MAX];

@@ -19,7 +19,7 @@ struct port_config {
 	uint32_t queue;
 	uint32_t ring_size;  /* RX descriptors, a power of two; twice as many buffers are kept with the kernel */
 	uint32_t frame_size; /* bytes a buffer, 2048 or 4096 */
-	bool copy_only;      /* generic XDP, or a queue the kernel keeps using: no zero-copy even if the driver has it */
+	bool copy_only;	     /* generic XDP, or a queue the kernel keeps using: no zero-copy even if the driver has it */
 };
 
 struct frame {
@@ -29,11 +29,11 @@ struct frame {
 };
 
 struct port_stats {
-	uint64_t received;       /* frames port_recv() returned */
+	uint64_t received;	 /* frames port_recv() returned */
 	uint64_t bad_descriptor; /* ring entries outside the buffers: not returned, their buffer is lost to the port */
-	uint64_t ring_full;      /* kernel: dropped, no room in the RX ring */
-	uint64_t fill_empty;     /* kernel: dropped, no buffer to write to */
-	uint64_t dropped;        /* kernel: dropped for another reason (frame larger than a buffer) */
+	uint64_t ring_full;	 /* kernel: dropped, no room in the RX ring */
+	uint64_t fill_empty;	 /* kernel: dropped, no buffer to write to */
+	uint64_t dropped;	 /* kernel: dropped for another reason (frame larger than a buffer) */
 };
 
 /*

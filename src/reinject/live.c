@@ -34,7 +34,8 @@ static void spare_attach(struct live *live)
 	snprintf(device, sizeof(device), "spwx%u", live->ifindex);
 	if (tap_open(device, &live->spare))
 		return;
-	if (!bpf_xdp_attach((int)live->spare.ifindex, bpf_program__fd(live->bpf->progs.spillway_inject), XDP_FLAGS_DRV_MODE, NULL))
+	if (!bpf_xdp_attach((int)live->spare.ifindex, bpf_program__fd(live->bpf->progs.spillway_inject), XDP_FLAGS_DRV_MODE,
+			    NULL))
 		live->batch = LIVE_SLOTS;
 }
 

@@ -17,7 +17,7 @@
 
 struct reinject {
 	char ifname[IF_NAMESIZE];
-	struct tap tap;    /* TAP_NONE: not by TAP */
+	struct tap tap;	   /* TAP_NONE: not by TAP */
 	struct live *live; /* NULL: no live frames */
 	atomic_bool live_allowed;
 	char reason[160];
@@ -51,7 +51,8 @@ static int ways_open(struct reinject *reinject, enum reinject_kind kind, char *r
 	int live = kind != REINJECT_TAP ? live_open(ifindex, &reinject->live) : -EOPNOTSUPP;
 
 	if (!tap && !live)
-		snprintf(reinject->reason, sizeof(reinject->reason), "tap for few frames at a time, live frames for %d and more", LIVE_WORTH);
+		snprintf(reinject->reason, sizeof(reinject->reason), "tap for few frames at a time, live frames for %d and more",
+			 LIVE_WORTH);
 	else if (kind != REINJECT_AUTO)
 		snprintf(reinject->reason, sizeof(reinject->reason), "asked for");
 	else if (!tap)
@@ -60,7 +61,8 @@ static int ways_open(struct reinject *reinject, enum reinject_kind kind, char *r
 		snprintf(reinject->reason, sizeof(reinject->reason), "TAP device with redirected ingress: %s", strerror(-tap));
 	if (!tap || !live)
 		return 0;
-	snprintf(ret_message, size, "cannot reinject: TAP device with redirected ingress: %s; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
+	snprintf(ret_message, size,
+		 "cannot reinject: TAP device with redirected ingress: %s; load `modprobe -a tun sch_ingress cls_u32 act_mirred`",
 		 strerror(-tap));
 	return tap;
 }

@@ -32,15 +32,16 @@ int steer_plan_build(const struct link_facts *facts, int queue, struct steer_pla
 		return -EINVAL;
 	}
 	if (queue >= (int)facts->n_queues || queue >= (int)CELL_QUEUES_MAX) {
-		snprintf(ret_message, size, "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)", facts->ifname,
-			 queue, facts->n_queues, facts->n_queues - 1, facts->ifname);
+		snprintf(ret_message, size, "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)",
+			 facts->ifname, queue, facts->n_queues, facts->n_queues - 1, facts->ifname);
 		return -EINVAL;
 	}
 	if (queue >= 0) {
 		plan.rung = STEER_NIC;
 		plan.first_queue = (uint32_t)queue;
 		plan.n_queues = 1;
-		snprintf(plan.reason, sizeof(plan.reason), "queue %d was named: the NIC must bring the diverted flows there", queue);
+		snprintf(plan.reason, sizeof(plan.reason), "queue %d was named: the NIC must bring the diverted flows there",
+			 queue);
 	} else {
 		plan.rung = STEER_XDP;
 		plan.n_queues = facts->n_queues;

@@ -20,9 +20,9 @@ enum steer_rung {
 struct steer_plan {
 	enum steer_rung rung;
 	uint32_t first_queue, n_queues; /* ports are opened on these */
-	uint32_t ring_size;             /* RX descriptors a port: many queues share the memory */
-	bool copy_only;                 /* queues the kernel keeps using stay out of zero-copy */
-	char reason[160];               /* one line, for `status` */
+	uint32_t ring_size;		/* RX descriptors a port: many queues share the memory */
+	bool copy_only;			/* queues the kernel keeps using stay out of zero-copy */
+	char reason[160];		/* one line, for `status` */
 };
 
 /* `queue` -1: any. 0, or -EINVAL with the reason in *ret_message. */
