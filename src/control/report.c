@@ -94,8 +94,8 @@ static json_t *worker_json(struct guard *guard)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec -
 		 (int64_t)__atomic_load_n(&xdp_cells(guard->xdp)->beat_ns, __ATOMIC_RELAXED);
-	return json_pack("{sb so sI sI}", "alive", age_ns < (int64_t)xdp_cells(guard->xdp)->patience_ns, "cpu",
-			 guard->config.cpu < 0 ? json_null() : json_integer(guard->config.cpu), "beat_age_ms",
+	return json_pack("{sb so* sI sI}", "alive", age_ns < (int64_t)xdp_cells(guard->xdp)->patience_ns, "cpu",
+			 guard->config.cpu < 0 ? NULL : json_integer(guard->config.cpu), "beat_age_ms",
 			 (json_int_t)(age_ns > 0 ? age_ns / 1000000 : 0), "turns", (json_int_t)atomic_load(&guard->path.turns));
 }
 
