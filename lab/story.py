@@ -270,7 +270,12 @@ class Armed:
         self.stage = stage
 
     def call(self, *words):
-        return self.stage.run("srv", "env", f"SPILLWAY_RUN_DIR={self.stage.directory}/run", SPILLWAY, *words)
+        run_dir = self.stage.directory / "run"
+        try:
+            return self.stage.run("srv", "env", f"SPILLWAY_RUN_DIR={run_dir}", SPILLWAY, *words)
+        except Failure as failure:
+            log = "".join(path.read_text()[-1000:] for path in run_dir.rglob("log"))  # gone with the stage otherwise
+            raise Failure(f"{failure}\nspillwayd's log ends:\n{log}") from None
 
     def up(self):
         self.call("up", "nic0", "-f", RULES, "--queue", ISOLATED_QUEUE, "--cpu", ISOLATED_QUEUE)
