@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/refuse.h"
 #include "control/guard_inside.h"
 #include "control/journal.h"
 
@@ -36,12 +37,7 @@
 #define FRAME_SIZE_LARGE 4096u
 #define FRAME_HEADROOM 256u /* XDP_PACKET_HEADROOM, kept in front of each zero-copy frame */
 #define ETHERNET_AND_TAGS 22u
-
-static int say(int error, char *ret_message, size_t size, const char *what)
-{
-	snprintf(ret_message, size, "%s: %s", what, strerror(-error));
-	return error;
-}
+#define MTU_MAX (FRAME_SIZE_LARGE - FRAME_HEADROOM - ETHERNET_AND_TAGS)
 
 static void *worker_main(void *argument)
 {
@@ -119,7 +115,7 @@ static int port_add(struct guard *guard, uint32_t queue, char *ret_message, size
 	guard->path.ports[guard->path.n_ports++] = port;
 	r = xdp_set_port(guard->xdp, queue, port_fd(port));
 	if (r)
-		return say(r, ret_message, size, "cannot hand the socket to the XDP program");
+		return refuse(r, ret_message, size, "cannot hand the socket to the XDP program: %s", strerror(-r));
 	cell->frame_max = config.frame_size - FRAME_HEADROOM;
 	__atomic_store_n(&cell->limit, config.ring_size - OVERLOAD_MARGIN, __ATOMIC_RELEASE);
 	return 0;
@@ -157,7 +153,7 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 			 "cannot run the worker on CPU %d: no such CPU is online, or our cpuset does not allow it",
 			 guard->config.cpu);
 	else if (r)
-		say(r, ret_message, size, "cannot start the worker thread");
+		refuse(r, ret_message, size, "cannot start the worker thread: %s", strerror(-r));
 	return r;
 }
 
@@ -210,7 +206,7 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 	if (r && *error.message) {
 		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, error.message);
 	} else if (r) {
-		say(r, ret_message, size, "cannot build the rules");
+		refuse(r, ret_message, size, "cannot build the rules: %s", strerror(-r));
 	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
 		for (size_t i = 0; i < rows->n; i++) {
 			if (rows->rows[i].fresh) {
@@ -220,7 +216,7 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 		}
 		r = xdp_publish(guard->xdp, image, &published);
 		if (r)
-			say(r, ret_message, size, "cannot publish the rules");
+			refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
 	}
 	free(image);
 	if (r) {
@@ -242,17 +238,18 @@ static int attach(struct guard *guard, char *ret_message, size_t size)
 	int r;
 
 	r = bpffs_dir_get(guard->journal, guard->facts.ifname, &guard->pins);
+	if (r == -EEXIST)
+		return refuse(r, ret_message, size, "pins of an earlier run are left; remove them with `spillway restore`");
 	if (r)
-		return say(r, ret_message, size,
-			   r == -EEXIST ? "pins of an earlier run are left; remove them with `spillway restore`"
-					: "cannot use " BPFFS_PATH "; mount it with `mount -t bpf bpf " BPFFS_PATH "`");
+		return refuse(r, ret_message, size,
+			      "cannot use " BPFFS_PATH ": %s; mount it with `mount -t bpf bpf " BPFFS_PATH "`", strerror(-r));
 	snprintf(path, sizeof(path), "%s/link", guard->pins.path);
 	r = journal_add(guard->journal,
 			json_pack("{ss ss si ss}", "op", "xdp-link", "ifname", guard->facts.ifname, "ifindex",
 				  (int)guard->facts.ifindex, "path", path),
 			&guard->link_entry);
 	if (r)
-		return say(r, ret_message, size, "cannot write the journal");
+		return refuse(r, ret_message, size, "cannot write the journal: %s", strerror(-r));
 	r = xdp_attach(guard->xdp, &guard->facts, guard->config.mode, path, &guard->native, guard->mode_reason,
 		       sizeof(guard->mode_reason));
 	if (r)
@@ -264,26 +261,25 @@ static int attach(struct guard *guard, char *ret_message, size_t size)
 
 static int facts_check(const struct guard_config *config, struct link_facts *ret_facts, char *ret_message, size_t size)
 {
-	int r = link_query(config->ifname, ret_facts);
+	const char *ifname = config->ifname;
+	int r = link_query(ifname, ret_facts);
 
 	if (r == -ENODEV)
-		snprintf(ret_message, size, "no interface \"%s\" here; see `ip link`", config->ifname);
-	else if (r)
-		say(r, ret_message, size, config->ifname);
-	else if (!ret_facts->ethernet)
-		snprintf(ret_message, size, "%s carries no Ethernet frames; arm the Ethernet interface below it", config->ifname),
-			r = -EOPNOTSUPP;
-	else if (!ret_facts->up)
-		snprintf(ret_message, size, "%s is down; bring it up with `ip link set dev %s up`", config->ifname,
-			 config->ifname),
-			r = -ENETDOWN;
-	else if (ret_facts->mtu + ETHERNET_AND_TAGS + FRAME_HEADROOM > FRAME_SIZE_LARGE)
-		snprintf(
-			ret_message, size,
+		return refuse(r, ret_message, size, "no interface \"%s\" here; see `ip link`", ifname);
+	if (r)
+		return refuse(r, ret_message, size, "%s: %s", ifname, strerror(-r));
+	if (!ret_facts->ethernet)
+		return refuse(-EOPNOTSUPP, ret_message, size,
+			      "%s carries no Ethernet frames; arm the Ethernet interface below it", ifname);
+	if (!ret_facts->up)
+		return refuse(-ENETDOWN, ret_message, size, "%s is down; bring it up with `ip link set dev %s up`", ifname,
+			      ifname);
+	if (ret_facts->mtu > MTU_MAX)
+		return refuse(
+			-EMSGSIZE, ret_message, size,
 			"%s: MTU %u is too large for XDP in one buffer (at most %u); lower it with `ip link set dev %s mtu 1500`",
-			config->ifname, ret_facts->mtu, FRAME_SIZE_LARGE - ETHERNET_AND_TAGS - FRAME_HEADROOM, config->ifname),
-			r = -EMSGSIZE;
-	return r;
+			ifname, ret_facts->mtu, MTU_MAX, ifname);
+	return 0;
 }
 
 int guard_open(const struct guard_config *config, const struct rules *rules, struct journal *journal, struct guard **ret_guard,
@@ -299,7 +295,7 @@ int guard_open(const struct guard_config *config, const struct rules *rules, str
 		return r;
 	guard = calloc(1, sizeof(*guard));
 	if (!guard)
-		return say(-ENOMEM, ret_message, size, "cannot arm");
+		return refuse(-ENOMEM, ret_message, size, "cannot arm: %s", strerror(ENOMEM));
 	guard->config = *config;
 	guard->facts = facts;
 	guard->journal = journal;

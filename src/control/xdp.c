@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/refuse.h"
 #include "spillway.skel.h"
 
 /* One published image: the map the program reads and our mapping of it. */
@@ -34,16 +35,6 @@ static size_t page_align(size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	return (size + page - 1) / page * page;
-}
-
-static int refuse(int error, char *ret_message, size_t size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(ret_message, size, format, arguments);
-	va_end(arguments);
-	return error;
 }
 
 /* libbpf talks on stderr; what we have to say of a failure is in our own message. */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/refuse.h"
+
 const char *steer_rung_text(enum steer_rung rung)
 {
 	return rung == STEER_NIC ? "nic" : "xdp";
@@ -26,16 +28,14 @@ int steer_plan_build(const struct link_facts *facts, int queue, struct steer_pla
 {
 	struct steer_plan plan = { 0 };
 
-	if (facts->n_queues > CELL_QUEUES_MAX && queue < 0) {
-		snprintf(ret_message, size, "%s has %u RX queues, ports can be opened on %u at most; name one with --queue N",
-			 facts->ifname, facts->n_queues, CELL_QUEUES_MAX);
-		return -EINVAL;
-	}
-	if (queue >= (int)facts->n_queues || queue >= (int)CELL_QUEUES_MAX) {
-		snprintf(ret_message, size, "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)",
-			 facts->ifname, queue, facts->n_queues, facts->n_queues - 1, facts->ifname);
-		return -EINVAL;
-	}
+	if (facts->n_queues > CELL_QUEUES_MAX && queue < 0)
+		return refuse(-EINVAL, ret_message, size,
+			      "%s has %u RX queues, ports can be opened on %u at most; name one with --queue N", facts->ifname,
+			      facts->n_queues, CELL_QUEUES_MAX);
+	if (queue >= (int)facts->n_queues || queue >= (int)CELL_QUEUES_MAX)
+		return refuse(-EINVAL, ret_message, size,
+			      "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)", facts->ifname, queue,
+			      facts->n_queues, facts->n_queues - 1, facts->ifname);
 	if (queue >= 0) {
 		plan.rung = STEER_NIC;
 		plan.first_queue = (uint32_t)queue;
