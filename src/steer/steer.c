@@ -32,10 +32,13 @@ int steer_plan_build(const struct link_facts *facts, int queue, struct steer_pla
 		return refuse(-EINVAL, ret_message, size,
 			      "%s has %u RX queues, ports can be opened on %u at most; name one with --queue N", facts->ifname,
 			      facts->n_queues, CELL_QUEUES_MAX);
-	if (queue >= (int)facts->n_queues || queue >= (int)CELL_QUEUES_MAX)
+	if (queue >= (int)facts->n_queues)
 		return refuse(-EINVAL, ret_message, size,
 			      "%s has no RX queue %d: it has %u, numbered 0 to %u (see `ethtool -l %s`)", facts->ifname, queue,
 			      facts->n_queues, facts->n_queues - 1, facts->ifname);
+	if (queue >= (int)CELL_QUEUES_MAX)
+		return refuse(-EINVAL, ret_message, size, "%s: queue %d is out of reach: ports can be opened on queues 0 to %u",
+			      facts->ifname, queue, CELL_QUEUES_MAX - 1);
 	if (queue >= 0) {
 		plan.rung = STEER_NIC;
 		plan.first_queue = (uint32_t)queue;
