@@ -132,13 +132,27 @@ static int tell_reinject(struct guard *guard, char *ret_message, size_t size)
 	return r;
 }
 
-/* Ports, reinjection and worker: what it takes before a rule may divert. Once. */
-static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
+/* After this no frame is redirected to the ports. */
+static void ports_forbid(struct guard *guard)
+{
+	for (uint32_t i = 0; i < guard->path.n_ports; i++)
+		__atomic_store_n(&xdp_cells(guard->xdp)->queues[port_queue(guard->path.ports[i])].limit, 0, __ATOMIC_RELEASE);
+}
+
+static void user_tier_close(struct guard *guard)
+{
+	ports_forbid(guard);
+	worker_stop(guard);
+	for (uint32_t i = 0; i < guard->path.n_ports; i++)
+		guard->path.ports[i] = port_close(guard->path.ports[i]);
+	guard->path.n_ports = 0;
+	guard->path.reinject = reinject_close(guard->path.reinject);
+}
+
+static int user_tier_build(struct guard *guard, char *ret_message, size_t size)
 {
 	int r;
 
-	if (guard->worker_running)
-		return 0;
 	/* The TAPs first: a dying process' highest files are closed first, and the ports must not outlive the others by much. */
 	r = reinject_open(guard->facts.ifname, guard->config.reinject, &guard->path.reinject, ret_message, size);
 	if (!r && xdp_attached(guard->xdp))
@@ -157,13 +171,14 @@ static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 	return r;
 }
 
-static void user_tier_close(struct guard *guard)
+/* Ports, reinjection and worker: what it takes before a rule may divert. Once; all of it or, on failure, nothing. */
+static int user_tier_open(struct guard *guard, char *ret_message, size_t size)
 {
-	worker_stop(guard);
-	for (uint32_t i = 0; i < guard->path.n_ports; i++)
-		guard->path.ports[i] = port_close(guard->path.ports[i]);
-	guard->path.n_ports = 0;
-	guard->path.reinject = reinject_close(guard->path.reinject);
+	int r = guard->worker_running ? 0 : user_tier_build(guard, ret_message, size);
+
+	if (r)
+		user_tier_close(guard);
+	return r;
 }
 
 /* No frame is diverted from here on; those on their way are worked off. */
@@ -171,8 +186,7 @@ static void user_tier_drain(struct guard *guard)
 {
 	struct cells *cells = xdp_cells(guard->xdp);
 
-	for (uint32_t i = 0; i < guard->path.n_ports; i++)
-		__atomic_store_n(&cells->queues[port_queue(guard->path.ports[i])].limit, 0, __ATOMIC_RELEASE);
+	ports_forbid(guard);
 	for (int waited_ms = 0; guard->worker_running && waited_ms < DRAIN_MS; waited_ms++) {
 		int64_t waiting = 0;
 
@@ -185,6 +199,17 @@ static void user_tier_drain(struct guard *guard)
 		}
 		if (waiting <= 0 && waited_ms > 2)
 			return;
+	}
+}
+
+/* Counters that are new to their rule may have been another's. */
+static void counters_clear(struct guard *guard, const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!rows->rows[i].fresh)
+			continue;
+		xdp_rule_hits_clear(guard->xdp, rows->counters[i]);
+		memset(&guard->path.tally.rules[rows->counters[i]], 0, sizeof(struct hits));
 	}
 }
 
@@ -208,12 +233,7 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 	} else if (r) {
 		refuse(r, ret_message, size, "cannot build the rules: %s", strerror(-r));
 	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
-		for (size_t i = 0; i < rows->n; i++) {
-			if (rows->rows[i].fresh) {
-				xdp_rule_hits_clear(guard->xdp, rows->counters[i]);
-				memset(&guard->path.tally.rules[rows->counters[i]], 0, sizeof(struct hits));
-			}
-		}
+		counters_clear(guard, rows);
 		r = xdp_publish(guard->xdp, image, &published);
 		if (r)
 			refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
@@ -224,7 +244,6 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 		return r;
 	}
 	guard->generation++;
-	guard->has_divert = published->has_divert;
 	rows_free(guard->rows);
 	guard->rows = rows;
 	if (path_set_image(&guard->path, published, guard->worker_running) == 0)

@@ -26,7 +26,6 @@ struct guard {
 	struct path path;
 	struct rows *rows; /* the running rules */
 	uint32_t generation;
-	bool has_divert;
 
 	pthread_t worker;
 	bool worker_running; /* started and not joined; it may have ended by itself */

@@ -79,25 +79,25 @@ int bpffs_dir_get(struct journal *journal, const char *ifname, struct bpffs_dir 
 	struct stat netns;
 	int r;
 
+	if (stat("/proc/self/ns/net", &netns) < 0)
+		return -errno;
 	r = bpffs_mount(journal);
 	if (r)
 		return r;
-	if (stat("/proc/self/ns/net", &netns) < 0)
-		return -errno;
 	/* Two namespaces may each have an eth0 and share the file system. */
 	snprintf(dir.path, sizeof(dir.path), "%s/%lu-%s", BPFFS_DIR, (unsigned long)netns.st_ino, ifname);
+	/* An empty one is nobody's. One with pins in it may be another daemon's: it must not get into our journal. */
+	if (rmdir(dir.path) < 0 && errno != ENOENT)
+		return -EEXIST;
 	r = journal_add(journal, json_pack("{ss ss}", "op", "pin-dir", "path", dir.path), &dir.entry);
-	if (r)
-		return r;
-	if (mkdir(BPFFS_DIR, 0700) < 0 && errno != EEXIST)
+	if (!r && mkdir(BPFFS_DIR, 0700) < 0 && errno != EEXIST)
 		r = -errno;
-	if (!r) {
-		rmdir(dir.path); /* an empty one is nobody's; one with pins in it may be another daemon's */
-		if (mkdir(dir.path, 0700) < 0)
-			r = -errno;
-	}
+	if (!r && mkdir(dir.path, 0700) < 0)
+		r = -errno;
 	if (r) {
-		journal_done(journal, dir.entry);
+		if (dir.entry)
+			journal_done(journal, dir.entry);
+		rmdir(BPFFS_DIR);
 		bpffs_unmount(journal);
 		return r;
 	}

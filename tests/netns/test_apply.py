@@ -71,5 +71,23 @@ def test_bad_file_changes_nothing():
         assert capture.next(0.05) is None
 
 
+def test_user_tier_fails():
+    """The first rule that diverts needs ports and a worker, and the worker cannot run where it is told to: all of it or nothing."""
+    with Lab(quiet=True) as lab:
+        lab.up("drop udp dst port 9 name garbage", "--cpu", "1000")
+        for _ in range(2):  # the second time as the first: nothing half-open was left
+            done = lab.apply("divert udp dst port 53 name dns\ndrop udp dst port 9 name garbage", check=False)
+            assert done.returncode == 1 and "CPU 1000" in done.stderr, done
+        status = lab.status()
+        assert status["generation"] == 1 and not any(queue["port"] for queue in status["queues"]) and not status["reinject"], status
+        capture = Capture(lab.srv, "b0")
+        lab.send(udp_frame(A4, B4, 1, 9))
+        wait_for(lambda: lab.hits() == {"garbage": 1})
+        query = udp_frame(A4, B4, 5, 53, dns_query("www.example"))
+        lab.send(query)
+        capture.expect(query)
+        assert lab.verdicts()["pass"] == 1 and lab.verdicts()["stalled_pass"] == 0
+
+
 if __name__ == "__main__":
     harness.main(globals())
