@@ -22,7 +22,7 @@ struct image_map {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct image)); /* __type() would leave a forward declaration in the BTF of an inner map */
+	__uint(value_size, IMAGE_BYTES_MIN); /* another size class: set before the program is loaded (control/xdp.c) */
 };
 
 /* The published image. One update swaps it; a packet sees the old one or the new one. */
@@ -57,10 +57,24 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, IMAGE_COUNTERS_MAX);
+	__uint(max_entries, 1024); /* more: set before the program is loaded */
 	__type(key, __u32);
 	__type(value, struct hits);
 } rule_hits SEC(".maps");
+
+/* Working memory for one packet. A CPU has one packet at a time in its driver's loop, and each program its own map. */
+struct scratch {
+	struct pkt pkt;
+	struct match match;
+	struct match_state state;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
 
 static __always_inline void hit(void *map, __u32 index, __u32 bytes)
 {
@@ -101,7 +115,7 @@ static __always_inline int end(enum verdict verdict, __u32 bytes, int action)
 /* The user tier is full: what the divert rule's author declared. */
 static __always_inline int overload(const struct image *image, const struct match *match, const struct pkt *pkt)
 {
-	const struct image_rule *rule = &image->rules[match->divert_rule & (IMAGE_RULES_MAX - 1)];
+	const struct image_rule *rule = lookup_rule_at(image, match->divert_rule);
 	int pass = 0;
 
 	switch (rule->overload) {
@@ -169,29 +183,35 @@ int spillway_xdp(struct xdp_md *ctx)
 	const __u8 *data = (const __u8 *)(long)ctx->data;
 	const __u8 *data_end = (const __u8 *)(long)ctx->data_end;
 	struct match_env env = { .ctx = ctx };
-	struct match match;
-	struct pkt pkt;
+	struct scratch *scratch;
+	struct match *match;
+	struct pkt *pkt;
 	struct image *image;
 	__u32 zero = 0;
 	void *inner;
 
-	parse_frame(data, data_end, &pkt);
+	scratch = bpf_map_lookup_elem(&scratches, &zero);
+	if (!scratch)
+		return XDP_PASS; /* never: the map has one entry */
+	pkt = &scratch->pkt;
+	match = &scratch->match;
+	parse_frame(data, data_end, pkt);
 	inner = bpf_map_lookup_elem(&images, &zero);
 	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 	if (!image)
-		return end(VERDICT_NO_IMAGE_PASS, pkt.frame_len, XDP_PASS);
+		return end(VERDICT_NO_IMAGE_PASS, pkt->frame_len, XDP_PASS);
 
-	match_run(&env, image, &pkt, 1, &match);
+	match_run_in(&scratch->state, &env, image, pkt, 1, match);
 
-	if (match.ask_user || (match.diverted && match.action == ACTION_PASS))
-		return divert(ctx, image, &match, &pkt);
-	if (match.condition != CONDITION_NONE)
-		return end_unread(&match, pkt.frame_len);
-	if (match.action == ACTION_DROP)
-		return end(VERDICT_DROP, pkt.frame_len, XDP_DROP);
-	if (match.action == ACTION_ALLOW)
-		return end(VERDICT_ALLOW, pkt.frame_len, XDP_PASS);
-	return end(VERDICT_PASS, pkt.frame_len, XDP_PASS);
+	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))
+		return divert(ctx, image, match, pkt);
+	if (match->condition != CONDITION_NONE)
+		return end_unread(match, pkt->frame_len);
+	if (match->action == ACTION_DROP)
+		return end(VERDICT_DROP, pkt->frame_len, XDP_DROP);
+	if (match->action == ACTION_ALLOW)
+		return end(VERDICT_ALLOW, pkt->frame_len, XDP_PASS);
+	return end(VERDICT_PASS, pkt->frame_len, XDP_PASS);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

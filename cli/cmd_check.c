@@ -135,6 +135,7 @@ struct check {
 	struct rules_text text;
 	struct rules_error error; /* message[0]: there is one */
 	double build_ms;
+	size_t image_bytes;
 };
 
 static double now_ms(void)
@@ -147,17 +148,16 @@ static double now_ms(void)
 
 static int check_build(struct check *check)
 {
-	struct image *image = malloc(sizeof(*image));
+	struct image *image = NULL;
 	double start_ms = now_ms();
-	int r;
+	int r = image_build(check->text.rules, 1, NULL, &image, &check->error);
 
-	if (!image)
-		return fail(CODE_REFUSED, "no memory");
-	r = image_build(check->text.rules, 1, NULL, image, &check->error);
 	check->build_ms = now_ms() - start_ms;
-	if (r == 0)
-		r = image_check(image);
-	free(image);
+	if (r == 0) {
+		check->image_bytes = image->bytes;
+		r = image_check(image, image->bytes);
+	}
+	image_free(image);
 	if (r == 0)
 		return CODE_OK;
 	if (!check->error.message[0])
@@ -197,7 +197,7 @@ static int check_print_json(const struct check *check)
 		json_array_append_new(errors, problem_json(&check->error));
 	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version",
 			 SPILLWAY_VERSION, "rules", rules, "warnings", warnings, "errors", errors, "image_bytes",
-			 (json_int_t)sizeof(struct image), "build_ms", check->build_ms);
+			 (json_int_t)check->image_bytes, "build_ms", check->build_ms);
 	code = json_print(json);
 	json_decref(json);
 	return code;
@@ -229,7 +229,7 @@ static void check_print(const struct check *check)
 		       info.reason, info.text);
 	}
 	printf("%s: %zu rule%s, image of %zu kB built in %.1f ms\n", check->text.shown, rules_count(rules),
-	       rules_count(rules) == 1 ? "" : "s", sizeof(struct image) / 1024, check->build_ms);
+	       rules_count(rules) == 1 ? "" : "s", (check->image_bytes + 1023) / 1024, check->build_ms);
 }
 
 int cmd_check(const struct arguments *arguments)

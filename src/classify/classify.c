@@ -57,9 +57,9 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	const struct question *question = question_of(env, pkt);
 	const uint8_t *name;
 
-	if (!question->len || (uint32_t)step->offset + step->len > IMAGE_NAMES_MAX)
+	if (!question->len)
 		return DEEP_NO;
-	name = image->names + step->offset;
+	name = IMAGE_AT(image, image->names + step->offset, __u8);
 	if (step->kind == STEP_DNS_UNDER)
 		return dns_name_under(question->name, question->len, name, step->len) ? DEEP_YES : DEEP_NO;
 	return question->len == step->len && !memcmp(question->name, name, step->len) ? DEEP_YES : DEEP_NO;

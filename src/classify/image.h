@@ -4,11 +4,22 @@
  *
  * The image is memory, not API calls: one flat, position-independent value of a BPF_F_MMAPABLE array map. rules/build.c writes
  * it in user space, the map-in-map `images` publishes it by one update, and the XDP program (bpf/spillway.bpf.c) and the worker
- * (path.c) read the same bytes. There are no pointers in it; every reference is an index.
+ * (path.c) read the same bytes. There are no pointers in it: regions are byte offsets from its start, all else are indices.
  *
- * A rule set is a decision program that only jumps forward. Each step asks one question about the packet and names the step that
- * follows on yes and on no, so `and`, `or`, `not` and lists cost nothing but the steps they contain. A reader follows at most
- * IMAGE_STEPS_MAX steps, which is what makes it verifiable.
+ * A rule is one or more boxes (source and destination prefix, port ranges, protocol), each a row, and, where a box cannot say all
+ * of it, a residual program of questions that only jumps forward. Rows lie in a pruned tuple space (Srinivasan, Suri and
+ * Varghese, SIGCOMM 1999): rows with the same prefix lengths form a group, a packet's masked header is hashed once a group, and
+ * filters say beforehand which groups can hold anything for it. How it is asked is match.h.
+ *
+ *	header    counts, offsets, policies, filters' places
+ *	rules     what each rule does, by its number: the lowest that matches comes first
+ *	groups    how to mask and hash for each group, those with the lowest rules first
+ *	filters   per value of some header bits, one bit a group
+ *	slots     hash table: a run of rows, with a tag of the hash
+ *	ranges    per row: ports and protocol, 16 bytes, what most rows fail by
+ *	rows      per row: rule, prefixes, residual program
+ *	steps     the residual programs and overload lists
+ *	names     DNS names in wire form
  */
 #ifndef SPILLWAY_CLASSIFY_IMAGE_H
 #define SPILLWAY_CLASSIFY_IMAGE_H
@@ -16,11 +27,18 @@
 #include <linux/types.h>
 
 #define IMAGE_MAGIC 0x4c495053u /* "SPIL" in memory on a little-endian host */
-#define IMAGE_VERSION 1u
-#define IMAGE_STEPS_MAX 1024u			 /* power of two: readers mask indices with it */
-#define IMAGE_RULES_MAX 256u			 /* power of two */
+#define IMAGE_VERSION 2u
+#define IMAGE_BYTES_MIN (1u << 18) /* smallest and */
+#define IMAGE_BYTES_MAX (1u << 27) /* largest size class of an image; powers of two */
+#define IMAGE_RULES_MAX 65536u	   /* power of two */
+#define IMAGE_NO_RULE IMAGE_RULES_MAX
 #define IMAGE_COUNTERS_MAX (2 * IMAGE_RULES_MAX) /* an old and a new rule set at once */
-#define IMAGE_NAMES_MAX 8192u
+#define IMAGE_GROUPS_MAX 256u			 /* power of two */
+#define IMAGE_WORDS_MAX (IMAGE_GROUPS_MAX / 64)
+#define IMAGE_ROWS_MAX (1u << 20)
+#define IMAGE_STEPS_MAX (1u << 20)
+#define IMAGE_STEPS_RULE_MAX 4096u /* of one residual program: what a reader follows at most */
+#define IMAGE_NAMES_MAX (1u << 24)
 #define IMAGE_PAYLOAD_MAX 16u	  /* bytes one payload step compares */
 #define IMAGE_OVERLOAD_MAX 64u	  /* prefixes on one rule's overload allow-list */
 #define IMAGE_PAYLOAD_REACH 1024u /* highest payload offset a step may name */
@@ -46,8 +64,8 @@ enum overload_policy {
 
 /* One question. The comment gives the operands; all but `kind`, `next_yes`, `next_no` are zero where not named. */
 enum step_kind {
-	STEP_END,      /* no rule decided: the condition's policy, then the default verdict */
-	STEP_RULE,     /* `rule` matched; count and divert go on at next_yes */
+	STEP_END,      /* the answer is no */
+	STEP_RULE,     /* the answer is yes */
 	STEP_FAMILY,   /* lo = 4 or 6 */
 	STEP_ETH_TYPE, /* lo = EtherType behind the VLAN tags, host order */
 	STEP_L4_PROTO, /* lo = IP protocol behind the extension headers; true for later fragments too */
@@ -65,24 +83,82 @@ enum step_kind {
 struct image_step {
 	__u8 kind; /* enum step_kind */
 	__u8 pad0;
-	__u16 next_yes; /* always greater than this step's own index, except STEP_END */
-	__u16 next_no;
-	__u16 rule; /* STEP_RULE: index into rules[] */
+	__u16 len;
+	__u32 offset;
+	__u32 next_yes; /* always greater than this step's own index, except STEP_END and STEP_RULE */
+	__u32 next_no;
 	__u32 lo, hi;
-	__u16 offset, len;
-	__u32 pad1;
 	__u64 value[2], mask[2]; /* bytes in packet order, value already masked */
-	__u64 pad2;
+	__u64 pad1;
 };
 _Static_assert(sizeof(struct image_step) == 64, "one cache line a step");
 
 struct image_rule {
 	__u8 action;   /* enum rule_action */
 	__u8 overload; /* enum overload_policy, divert only */
-	__u16 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps, then STEP_RULE = listed, STEP_END = not */
+	__u16 pad0;
+	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps, then STEP_RULE = listed, STEP_END = not */
 	__u32 overload_n;
 	__u32 counter; /* index into rule_hits; kept across rule sets while the rule's text is the same */
 	__u32 line;    /* of the source text, for messages */
+	__u32 pad1[3];
+};
+_Static_assert(sizeof(struct image_rule) == 32, "power of two: readers mask offsets with it");
+
+/* Addresses here and in rows are numbers: the first bit of the packet's is the highest, IPv4 in the upper half of the first word. */
+struct image_group {
+	__u64 src_mask[2], dst_mask[2];
+	__u32 ports_mask; /* source port in the upper half */
+	__u32 first_rule; /* lowest rule of any of its rows */
+	__u32 salt;	  /* tells equal values of different groups apart */
+	__u32 pad[5];
+};
+_Static_assert(sizeof(struct image_group) == 64, "one cache line a group");
+
+/* A slot of the hash table: 0, or a run of rows. Two groups' values may share a slot: then no tag is told. */
+#define SLOT_ROW(slot) ((__u32)(slot)&0xffffffu)
+#define SLOT_ROWS(slot) ((__u32)((slot) >> 24) & 0xffffffu)
+#define SLOT_TAG(slot) ((__u32)((slot) >> 48))
+#define SLOT_TAG_ANY 0xffffu
+
+enum image_lane { LANE_SRC_PORT, LANE_DST_PORT, LANE_PROTO, LANE_HAS_PORTS, LANE_COUNT };
+#define LANE_PROTO_NONE 0xffffu /* of a packet that is not IP */
+
+struct image_range {
+	__u16 lo[LANE_COUNT], hi[LANE_COUNT]; /* inclusive */
+};
+
+#define ROW_FAMILY_ANY 0
+struct image_row {
+	__u64 src[2], dst[2];
+	__u8 src_len, dst_len; /* prefix lengths, IPv4's 0 to 32 */
+	__u8 family;	       /* 4, 6 or ROW_FAMILY_ANY */
+	__u8 pad0;
+	__u32 rule;
+	__u32 step; /* of the residual program, if has_step */
+	__u32 has_step;
+	__u64 pad1[2];
+};
+_Static_assert(sizeof(struct image_row) == 64, "one cache line a row");
+
+/* Which header bits a filter looks at. */
+enum image_filter_kind {
+	FILTER_SRC_SHORT,
+	FILTER_SRC_LONG,
+	FILTER_SRC_HOST,
+	FILTER_DST_SHORT,
+	FILTER_DST_LONG,
+	FILTER_DST_HOST,
+	FILTER_PAIR, /* the short bits of both */
+	FILTER_DST_PORT,
+	FILTER_COUNT,
+};
+
+struct image_filter {
+	__u32 offset;	   /* bytes from the image's start */
+	__u32 shift;	   /* of the 64-bit hash, so that an index is left */
+	__u32 mask;	   /* number of entries less one; 0: this filter tells nothing, its entry is all ones */
+	__u32 entry_shift; /* log2 of an entry's bytes: 3, one word; or 5, four. Four words are read from the last one on, too */
 };
 
 /* Why a packet could not be read to its end. Rules still see what was readable; these decide when no rule did. */
@@ -96,19 +172,21 @@ enum pkt_condition {
 
 struct image {
 	__u32 magic, version;
-	__u32 bytes;	  /* sizeof(struct image) */
+	__u32 bytes;	  /* of all regions together */
 	__u32 generation; /* grows by one with each published image */
 	__u64 checksum;	  /* XXH3 over everything behind this field; checked before publishing */
-	__u32 n_steps, n_rules;
-	__u32 n_names;
-	__u8 default_action;	      /* ACTION_PASS or ACTION_DROP */
-	__u8 policy[CONDITION_COUNT]; /* ACTION_PASS (0 means: the default) or ACTION_DROP */
-	__u8 has_divert;	      /* some rule diverts: without one no port is opened */
-	__u8 pad0[2];
-	__u64 pad1;
-	struct image_step steps[IMAGE_STEPS_MAX];
-	struct image_rule rules[IMAGE_RULES_MAX];
-	__u8 names[IMAGE_NAMES_MAX];
+	__u32 n_rules, n_groups, n_words, n_rows, n_steps, n_names;
+	__u32 slot_shift, slot_mask;
+	__u32 rules, groups, slots, ranges, rows, steps, names; /* offsets in bytes */
+	__u8 default_action;					/* ACTION_PASS or ACTION_DROP */
+	__u8 policy[CONDITION_COUNT];				/* ACTION_PASS (0 means: the default) or ACTION_DROP */
+	__u8 has_divert;					/* some rule diverts: without one no port is opened */
+	__u8 has_filters;
+	__u8 pad0;
+	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */
+	struct image_filter filters[FILTER_COUNT];
+	__u64 family_groups[3][IMAGE_WORDS_MAX]; /* groups that packets of no family, IPv4, IPv6 can match */
+	__u64 pad1[4];
 };
 
 /* What an image decided of one packet (match.h). */
@@ -117,8 +195,8 @@ struct match {
 	__u8 diverted;	   /* a divert rule matched */
 	__u8 ask_user;	   /* a deep question is open: only the user tier can decide */
 	__u8 condition;	   /* the condition whose `on` policy decided, or CONDITION_NONE: a rule or the default did */
-	__u16 rule;	   /* that decided, or IMAGE_RULES_MAX */
-	__u16 divert_rule; /* last that diverted; valid if diverted */
+	__u32 rule;	   /* that decided, or IMAGE_NO_RULE */
+	__u32 divert_rule; /* last that diverted; valid if diverted */
 };
 
 #endif

@@ -5,12 +5,18 @@
  * Freestanding like parse.h. Three things differ between kernel and user space: the file that includes this one defines struct
  * match_env and the three functions declared below. The XDP tier answers every deep question with DEEP_ASK_USER_TIER.
  *
+ * Theory of operation. lookup_candidates() turns the packet's header into one bit a group: may any row of it match? Each group that
+ * is left is one hash and one slot; a slot names a run of rows, in the order of their rules; a row is compared by ports and
+ * protocol first, then by prefixes, then by its residual program. match_search() is the lowest rule not yet tried that matches.
+ * count and divert go on to the next search, the other actions end it: so the first match wins, exactly.
+ *
  * Who counts: a rule's hit is counted by the tier that reaches the rule first. The XDP tier counts up to the point where it hands
- * the packet over; the user tier walks the same steps again and counts behind that point only (match.counting).
+ * the packet over; the user tier searches the same way again and counts behind that point only (walk.counting).
  */
 #ifndef SPILLWAY_CLASSIFY_MATCH_H
 #define SPILLWAY_CLASSIFY_MATCH_H
 
+#include "classify/lookup.h"
 #include "classify/parse.h"
 
 enum deep_answer { DEEP_NO, DEEP_YES, DEEP_ASK_USER_TIER };
@@ -24,6 +30,11 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 /* Answer a question about the payload's meaning (DNS name). */
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt);
+
+#ifndef MATCH_TURNS
+#define MATCH_TURNS 8
+#endif
+#define MATCH_TURNS_MAX (1u << 22) /* more than the largest image needs, and what a kernel allows */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
 {
@@ -70,71 +81,209 @@ static __always_inline int match_step(const struct match_env *env, const struct 
 	}
 }
 
-/* One packet's walk through the image. */
+/*
+ * How good a match is, the lower the better: by rule, and for one rule a sure match before one that is open, because only the
+ * user tier can answer what it depends on.
+ */
+#define SCORE(rule, open) ((rule) << 1 | (open))
+#define SCORE_RULE(score) ((score) >> 1)
+#define SCORE_OPEN(score) ((score)&1)
+#define SCORE_NONE SCORE(IMAGE_NO_RULE, 0)
+
+/*
+ * Where one packet's search stands. The XDP tier keeps it, like struct pkt, in a map of its own and not on the stack: of memory
+ * the verifier knows no values, so it has nothing to tell apart and follows each way once.
+ */
+struct match_state {
+	struct lookup_key key;
+	__u64 candidates[IMAGE_WORDS_MAX];
+	__u32 counting;
+	__u32 next;    /* lowest rule not tried yet */
+	__u32 best;    /* score of the best match so far */
+	__u32 asked;   /* lowest rule for which a deep question was asked, or IMAGE_NO_RULE */
+	__u32 decided; /* match is final; else the rules ended without one deciding */
+	__u32 step;    /* of the residual program at hand */
+	/* Of the XDP tier, between two turns. */
+	__u32 first_group; /* of the word at hand */
+	__u32 row, n_rows; /* those to look at next */
+	__u32 rule;	   /* whose residual program is at hand, if `residual` */
+	__u32 residual;
+	__u64 left[IMAGE_WORDS_MAX]; /* candidates; the word at hand first */
+};
+
 struct match_walk {
 	const struct match_env *env;
 	const struct image *image;
 	const struct pkt *pkt;
 	struct match *match;
-	__u32 at; /* the step to ask next */
-	__u32 counting;
-	__u32 decided; /* match is final; else the steps ended without a rule deciding */
+	struct match_state *state;
 };
 
-/* Ask one step. 0: go on at walk->at, 1: the walk is over. */
-static __always_inline long match_turn(struct match_walk *walk)
+/* Ask one step. DEEP_NO: go on at walk->state->step; else or at STEP_END, the program's answer is in *ret_answer. */
+static __always_inline int match_turn(struct match_walk *walk, __u32 rule, enum deep_answer *ret_answer)
 {
 	const struct image *image = walk->image;
-	const struct image_step *step = &image->steps[walk->at & (IMAGE_STEPS_MAX - 1)];
-	struct match *match = walk->match;
-	int yes = 0;
+	const struct image_step *step =
+		IMAGE_AT(image, image->steps + walk->state->step * (__u32)sizeof(*step), struct image_step);
+	enum deep_answer answer = DEEP_NO;
 
-	if (step->kind == STEP_END)
+	if (step->kind == STEP_END || step->kind == STEP_RULE) {
+		*ret_answer = step->kind == STEP_RULE ? DEEP_YES : DEEP_NO;
 		return 1;
-	if (step->kind == STEP_RULE) {
-		__u32 index = step->rule & (IMAGE_RULES_MAX - 1);
-		const struct image_rule *rule = &image->rules[index];
-
-		if (walk->counting)
-			match_hit(walk->env, rule->counter, walk->pkt->frame_len);
-		if (rule->action == ACTION_DIVERT) {
-			match->diverted = 1;
-			match->divert_rule = (__u16)index;
-		} else if (rule->action != ACTION_COUNT) {
-			match->action = rule->action;
-			match->rule = (__u16)index;
-			walk->decided = 1;
+	}
+	if (step->kind < STEP_DNS_UNDER) {
+		answer = match_step(walk->env, step, walk->pkt) ? DEEP_YES : DEEP_NO;
+	} else if (walk->match->diverted) {
+		/* Asked of diverted packets only: no other ever reaches the tier that can answer. */
+		answer = match_deep(walk->env, image, step, walk->pkt);
+		if (rule < walk->state->asked)
+			walk->state->asked = rule;
+		if (answer == DEEP_ASK_USER_TIER) {
+			*ret_answer = answer;
 			return 1;
 		}
-		yes = 1;
-	} else if (step->kind >= STEP_DNS_UNDER) {
-		/* Asked of diverted packets only: no other ever reaches the tier that can answer. */
-		if (match->diverted) {
-			enum deep_answer answer = match_deep(walk->env, image, step, walk->pkt);
-
-			if (answer == DEEP_ASK_USER_TIER) {
-				match->ask_user = 1;
-				walk->decided = 1;
-				return 1;
-			}
-			walk->counting = 1;
-			yes = answer == DEEP_YES;
-		}
-	} else {
-		yes = match_step(walk->env, step, walk->pkt);
 	}
-	walk->at = yes ? step->next_yes : step->next_no;
+	walk->state->step = answer == DEEP_YES ? step->next_yes : step->next_no;
 	return 0;
+}
+
+/* Could this row, whose ranges fit, be better than the best? */
+static __always_inline int match_row(const struct match_walk *walk, const struct image_row *row)
+{
+	return row->rule >= walk->state->next && SCORE(row->rule, 0) < walk->state->best &&
+	       lookup_row_box(row, &walk->state->key);
+}
+
+static __always_inline void match_found(struct match_walk *walk, __u32 rule, enum deep_answer answer)
+{
+	__u32 score = SCORE(rule, answer == DEEP_ASK_USER_TIER);
+
+	if (answer != DEEP_NO && score < walk->state->best)
+		walk->state->best = score;
+}
+
+/* The rule that a search has found does what it does. 0: go on to the next rule, 1: the packet's end. */
+static __always_inline long match_act(struct match_walk *walk)
+{
+	__u32 found = SCORE_RULE(walk->state->best);
+	const struct image_rule *rule = lookup_rule_at(walk->image, found);
+	struct match *match = walk->match;
+
+	if (walk->state->asked <= found)
+		walk->state->counting = 1; /* the tier in front stopped at that question */
+	if (found == IMAGE_NO_RULE)
+		return 1;
+	if (SCORE_OPEN(walk->state->best)) {
+		match->ask_user = 1;
+		walk->state->decided = 1;
+		return 1;
+	}
+	if (walk->state->counting)
+		match_hit(walk->env, rule->counter, walk->pkt->frame_len);
+	walk->state->next = found + 1;
+	if (rule->action == ACTION_COUNT)
+		return 0;
+	if (rule->action == ACTION_DIVERT) {
+		match->diverted = 1;
+		match->divert_rule = found;
+		return 0;
+	}
+	match->action = rule->action;
+	match->rule = found;
+	walk->state->decided = 1;
+	return 1;
 }
 
 #ifdef __bpf__
-#define MATCH_TURNS 8
-/* A callback is verified once, a plain loop once per step: the sum of both keeps the verifier's work and the calls few. */
+/* The search as one flat loop, a row, a group or a question a turn: loops within loops are too much for the verifier. */
+static __always_inline void match_restart(struct match_walk *walk)
+{
+	for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
+		walk->state->left[w] = walk->state->candidates[w];
+	walk->state->first_group = walk->state->n_rows = 0;
+	walk->state->best = SCORE_NONE;
+	walk->state->asked = IMAGE_NO_RULE;
+}
+
+static __always_inline void match_turn_residual(struct match_walk *walk)
+{
+	enum deep_answer answer;
+
+	if (!match_turn(walk, walk->state->rule, &answer))
+		return;
+	walk->state->residual = 0;
+	match_found(walk, walk->state->rule, answer);
+}
+
+static __always_inline void match_turn_row(struct match_walk *walk)
+{
+	__u32 at = walk->state->row++;
+	const struct image_row *row = lookup_row_at(walk->image, at);
+
+	walk->state->n_rows--;
+	if (!lookup_range(lookup_range_at(walk->image, at), &walk->state->key) || !match_row(walk, row))
+		return;
+	walk->state->rule = row->rule;
+	walk->state->step = row->step;
+	walk->state->residual = row->has_step;
+	if (row->has_step)
+		return;
+	walk->state->best = SCORE(row->rule, 0);
+	walk->state->n_rows = 0; /* the rest of the run are later rules */
+}
+
+/* 1: no group is left that could be better. */
+static __always_inline int match_turn_group(struct match_walk *walk)
+{
+	const struct image_group *group;
+	__u64 slot;
+
+	group = lookup_group(walk->image, walk->state->first_group + lookup_lowest(walk->state->left[0]));
+	walk->state->left[0] &= walk->state->left[0] - 1;
+	if (SCORE(group->first_rule, 0) >= walk->state->best)
+		return 1;
+	slot = lookup_slot(walk->image, &walk->state->key, group);
+	walk->state->row = SLOT_ROW(slot);
+	walk->state->n_rows = SLOT_ROWS(slot);
+	return 0;
+}
+
+/* 1: no word is left. By assignment, not by index: the verifier would tell each value of an index into the stack apart. */
+static __always_inline int match_turn_word(struct match_walk *walk)
+{
+	walk->state->left[0] = walk->state->left[1];
+	walk->state->left[1] = walk->state->left[2];
+	walk->state->left[2] = walk->state->left[3];
+	walk->state->left[3] = 0;
+	walk->state->first_group += 64;
+	return walk->state->first_group >= 64 * walk->image->n_words;
+}
+
+/* 1: the packet's search is over. */
+static __always_inline long match_turn_any(struct match_walk *walk)
+{
+	int over = 0;
+
+	if (walk->state->residual)
+		match_turn_residual(walk);
+	else if (walk->state->n_rows)
+		match_turn_row(walk);
+	else
+		over = walk->state->left[0] ? match_turn_group(walk) : match_turn_word(walk);
+	if (!over)
+		return 0;
+	if (match_act(walk))
+		return 1;
+	match_restart(walk);
+	return 0;
+}
+
 static long match_turns(__u32 n, void *walk)
 {
 	(void)n;
+	/* A call costs as much as a turn or two. */
 	for (int i = 0; i < MATCH_TURNS; i++) {
-		if (match_turn(walk))
+		if (match_turn_any(walk))
 			return 1;
 	}
 	return 0;
@@ -142,43 +291,106 @@ static long match_turns(__u32 n, void *walk)
 
 static __always_inline void match_walk(struct match_walk *walk)
 {
-	bpf_loop(IMAGE_STEPS_MAX / MATCH_TURNS, match_turns, walk, 0);
+	match_restart(walk);
+	walk->state->residual = 0;
+	bpf_loop(MATCH_TURNS_MAX / MATCH_TURNS, match_turns, walk, 0);
 }
 #else
-static __always_inline void match_walk(struct match_walk *walk)
+static inline enum deep_answer match_residual(struct match_walk *walk, const struct image_row *row)
 {
-	for (__u32 n = 0; n < IMAGE_STEPS_MAX && !match_turn(walk); n++)
-		;
+	enum deep_answer answer = DEEP_NO;
+
+	walk->state->step = row->step;
+	while (!match_turn(walk, row->rule, &answer))
+		; /* ends: each step's targets lie behind it, and the last is an answer */
+	return answer;
+}
+
+static inline void match_rows(struct match_walk *walk, __u64 slot)
+{
+	__u32 end = SLOT_ROW(slot) + SLOT_ROWS(slot);
+
+	for (__u32 at = SLOT_ROW(slot); at < end; at++) {
+		const struct image_row *row = lookup_row_at(walk->image, at);
+
+		if (!lookup_range(lookup_range_at(walk->image, at), &walk->state->key) || !match_row(walk, row))
+			continue;
+		match_found(walk, row->rule, row->has_step ? match_residual(walk, row) : DEEP_YES);
+		if (SCORE(row->rule, 0) == walk->state->best)
+			return; /* the rest of the run are later rules */
+	}
+}
+
+static inline void match_search(struct match_walk *walk)
+{
+	const struct image *image = walk->image;
+
+	walk->state->best = SCORE_NONE;
+	walk->state->asked = IMAGE_NO_RULE;
+	for (__u32 w = 0; w < image->n_words; w++) {
+		for (__u64 left = walk->state->candidates[w]; left; left &= left - 1) {
+			const struct image_group *group = lookup_group(image, 64 * w + lookup_lowest(left));
+
+			if (SCORE(group->first_rule, 0) >= walk->state->best)
+				return;
+			match_rows(walk, lookup_slot(image, &walk->state->key, group));
+		}
+	}
+}
+
+static inline void match_walk(struct match_walk *walk)
+{
+	do
+		match_search(walk);
+	while (!match_act(walk));
 }
 #endif
 
-/*
- * Classify one packet: *ret gets what the rules decided. `counting` is 1 in the XDP tier and for packets that came from nowhere
- * else (offline tests), 0 in the user tier.
- */
-static __always_inline void match_run(const struct match_env *env, const struct image *image, const struct pkt *pkt, int counting,
-				      struct match *ret)
+static __always_inline void match_default(const struct image *image, const struct pkt *pkt, struct match *match)
 {
-	struct match_walk walk = { .env = env, .image = image, .pkt = pkt, .match = ret, .counting = (__u32)counting };
-
-	__builtin_memset(ret, 0, sizeof(*ret));
-	ret->rule = IMAGE_RULES_MAX;
-	match_walk(&walk);
-	if (walk.decided)
-		return;
-	ret->condition = pkt->condition;
-	ret->action = image->policy[pkt->condition & (CONDITION_COUNT - 1)];
-	if (pkt->condition == CONDITION_NONE || !ret->action)
-		ret->action = image->default_action;
+	match->condition = pkt->condition;
+	match->action = image->policy[pkt->condition & (CONDITION_COUNT - 1)];
+	if (pkt->condition == CONDITION_NONE || !match->action)
+		match->action = image->default_action;
 }
 
-/* Is the packet's source on the allow-list of an OVERLOAD_ALLOW rule? The list is a row of STEP_SRC_NET steps (build.c). */
+/*
+ * Classify one packet: *ret gets what the rules decided. `counting` is 1 in the XDP tier and for packets that came from nowhere
+ * else (offline tests), 0 in the user tier. *state is working memory.
+ */
+static __always_inline void match_run_in(struct match_state *state, const struct match_env *env, const struct image *image,
+					 const struct pkt *pkt, int counting, struct match *ret)
+{
+	struct match_walk walk = { .env = env, .image = image, .pkt = pkt, .match = ret, .state = state };
+
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->rule = IMAGE_NO_RULE;
+	state->counting = (__u32)counting;
+	state->next = state->decided = 0;
+	lookup_key_init(pkt, &state->key);
+	lookup_candidates(image, &state->key, state->candidates);
+	match_walk(&walk);
+	if (!state->decided)
+		match_default(image, pkt, ret);
+}
+
+#ifndef __bpf__
+static inline void match_run(const struct match_env *env, const struct image *image, const struct pkt *pkt, int counting,
+			     struct match *ret)
+{
+	struct match_state state;
+
+	match_run_in(&state, env, image, pkt, counting, ret);
+}
+#endif
+
+/* Is the packet's source on the allow-list of an OVERLOAD_ALLOW rule? The list is a row of STEP_SRC_NET steps (steps.c). */
 static __always_inline int match_overload_listed(const struct image *image, const struct image_rule *rule, const struct pkt *pkt)
 {
 	__u32 at = rule->overload_step, n;
 
 	for (n = 0; n <= IMAGE_OVERLOAD_MAX; n++) {
-		const struct image_step *step = &image->steps[at & (IMAGE_STEPS_MAX - 1)];
+		const struct image_step *step = IMAGE_AT(image, image->steps + at * (__u32)sizeof(*step), struct image_step);
 
 		if (step->kind == STEP_RULE)
 			return 1;

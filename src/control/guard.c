@@ -219,26 +219,27 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 	struct rules_error error = { 0 };
 	const struct image *published = NULL;
 	struct rows *rows = NULL;
-	struct image *image = malloc(sizeof(*image));
-	int r = image ? image_build(rules, guard->generation + 1, NULL, image, &error) : -ENOMEM; /* first to see that they fit */
+	struct image *image = NULL;
+	int r = rows_build(rules, guard->rows, &rows);
 
+	if (!r || r == -E2BIG) /* then it says what does not fit */
+		r = image_build(rules, guard->generation + 1, rows ? rows->counters : NULL, &image, &error);
 	if (!r)
-		r = rows_build(rules, guard->rows, &rows);
-	if (!r)
-		r = image_build(rules, guard->generation + 1, rows->counters, image, &error);
-	if (!r)
-		r = image_check(image);
+		r = image_check(image, image->bytes);
 	if (r && *error.message) {
 		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, error.message);
 	} else if (r) {
 		refuse(r, ret_message, size, "cannot build the rules: %s", strerror(-r));
 	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
-		counters_clear(guard, rows);
-		r = xdp_publish(guard->xdp, image, &published);
-		if (r)
-			refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
+		r = xdp_reserve(guard->xdp, image->bytes, rows->counters_end, ret_message, size);
+		if (!r) {
+			counters_clear(guard, rows);
+			r = xdp_publish(guard->xdp, image, &published);
+			if (r)
+				refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
+		}
 	}
-	free(image);
+	image_free(image);
 	if (r) {
 		rows_free(rows);
 		return r;

@@ -22,9 +22,10 @@ struct row {
 };
 
 struct rows {
-	struct row rows[IMAGE_RULES_MAX];
-	uint32_t counters[IMAGE_RULES_MAX]; /* the same numbers, as image_build() wants them */
+	struct row *rows;
+	uint32_t *counters; /* the same numbers, as image_build() wants them */
 	size_t n;
+	uint32_t counters_end; /* above all of them */
 };
 
 /* The rows of `rules`, with the counters of `old` (NULL: none) where the text is the same. 0, -ENOMEM, or -E2BIG. */

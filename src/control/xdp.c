@@ -15,11 +15,14 @@
 #include "base/refuse.h"
 #include "spillway.skel.h"
 
+#define COUNTERS_MIN 1024u
+
 /* One published image: the map the program reads and our mapping of it. */
 struct published {
 	struct published *older; /* not forgotten yet */
 	int map;
 	struct image *image;
+	size_t bytes; /* mapped */
 };
 
 struct xdp {
@@ -27,6 +30,8 @@ struct xdp {
 	struct cells *cells;
 	struct published *newest;
 	struct bpf_link *link;
+	size_t image_bytes;  /* size class: what an image map of the loaded program holds */
+	uint32_t n_counters; /* rules that it can count */
 	int n_cpus;
 };
 
@@ -52,13 +57,53 @@ static struct published *published_free(struct published *published)
 		struct published *older = published->older;
 
 		if (published->image)
-			munmap(published->image, page_align(sizeof(struct image)));
+			munmap(published->image, published->bytes);
 		if (published->map >= 0)
 			close(published->map);
 		free(published);
 		published = older;
 	}
 	return NULL;
+}
+
+/* Load a program for this size class; with `older`, one that shares its maps of ports and cells. NULL with errno. */
+static struct spillway_bpf *program_load(size_t image_bytes, uint32_t n_counters, const struct spillway_bpf *older)
+{
+	struct spillway_bpf *bpf = spillway_bpf__open();
+	int r;
+
+	if (!bpf)
+		return NULL;
+	bpf->rodata->image_last_byte = (uint32_t)image_bytes - 1;
+	r = bpf_map__set_value_size(bpf_map__inner_map(bpf->maps.images), (uint32_t)image_bytes);
+	if (!r)
+		r = bpf_map__set_max_entries(bpf->maps.rule_hits, n_counters);
+	if (!r && older)
+		r = bpf_map__reuse_fd(bpf->maps.cells, bpf_map__fd(older->maps.cells));
+	if (!r && older)
+		r = bpf_map__reuse_fd(bpf->maps.ports, bpf_map__fd(older->maps.ports));
+	if (!r && older)
+		r = bpf_map__reuse_fd(bpf->maps.verdicts, bpf_map__fd(older->maps.verdicts));
+	if (!r)
+		r = spillway_bpf__load(bpf);
+	if (r) {
+		spillway_bpf__destroy(bpf);
+		errno = -r;
+		return NULL;
+	}
+	return bpf;
+}
+
+static int refuse_load(int r, char *ret_message, size_t size)
+{
+	if (r == -EPERM)
+		return refuse(r, ret_message, size,
+			      "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
+	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) != 1)
+		return refuse(-EOPNOTSUPP, ret_message, size,
+			      "this kernel is too old: Linux 5.18 or later is needed (bpf_loop, bpf_xdp_load_bytes)");
+	return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log",
+		      strerror(-r));
 }
 
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
@@ -71,18 +116,13 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 	if (!xdp)
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
 	xdp->n_cpus = libbpf_num_possible_cpus();
-	xdp->bpf = spillway_bpf__open_and_load();
+	xdp->image_bytes = IMAGE_BYTES_MIN;
+	xdp->n_counters = COUNTERS_MIN;
+	xdp->bpf = program_load(xdp->image_bytes, xdp->n_counters, NULL);
 	if (!xdp->bpf) {
 		r = -errno;
 		xdp_free(xdp);
-		if (r == -EPERM)
-			return refuse(r, ret_message, size,
-				      "the kernel does not let us load XDP programs; run as root (CAP_BPF and CAP_NET_ADMIN)");
-		if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, NULL) != 1)
-			return refuse(-EOPNOTSUPP, ret_message, size,
-				      "this kernel is too old: Linux 5.18 or later is needed (bpf_loop, bpf_xdp_load_bytes)");
-		return refuse(r, ret_message, size, "the kernel refuses the XDP program: %s; SPILLWAY_DEBUG=1 shows its log",
-			      strerror(-r));
+		return refuse_load(r, ret_message, size);
 	}
 	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED,
 			  bpf_map__fd(xdp->bpf->maps.cells), 0);
@@ -122,36 +162,108 @@ int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd)
 	return bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.ports), &queue, &value, BPF_ANY) ? -errno : 0;
 }
 
-static int published_map(struct published *published)
+/* A copy of the image in a map of the size class, not published yet. */
+static int published_new(size_t image_bytes, const struct image *image, struct published **ret_published)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	struct published *published = calloc(1, sizeof(*published));
+	int r;
 
-	published->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(uint32_t), sizeof(struct image), 1, &options);
-	if (published->map < 0)
-		return -errno;
-	published->image = mmap(NULL, page_align(sizeof(struct image)), PROT_READ | PROT_WRITE, MAP_SHARED, published->map, 0);
-	if (published->image == MAP_FAILED) {
+	if (!published)
+		return -ENOMEM;
+	published->bytes = page_align(image->bytes);
+	published->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(uint32_t), (uint32_t)image_bytes, 1, &options);
+	if (published->map >= 0)
+		published->image = mmap(NULL, published->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, published->map, 0);
+	if (published->map < 0 || published->image == MAP_FAILED) {
+		r = -errno;
 		published->image = NULL;
-		return -errno;
+		published_free(published);
+		return r;
 	}
+	memcpy(published->image, image, image->bytes);
+	*ret_published = published;
+	return 0;
+}
+
+/* What the older program has counted, rule by rule. */
+static int hits_copy(const struct xdp *xdp, const struct spillway_bpf *to)
+{
+	struct hits hits[xdp->n_cpus];
+
+	for (uint32_t i = 0; i < xdp->n_counters; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(xdp->bpf->maps.rule_hits), &i, hits) ||
+		    bpf_map_update_elem(bpf_map__fd(to->maps.rule_hits), &i, hits, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* The image that runs, for a program of another size class: nothing may pass unjudged between the two. */
+static int published_copy(struct xdp *xdp, const struct spillway_bpf *to, size_t image_bytes)
+{
+	struct published *next;
+	uint32_t zero = 0;
+	int r;
+
+	if (!xdp->newest)
+		return 0;
+	r = published_new(image_bytes, xdp->newest->image, &next);
+	if (r)
+		return r;
+	if (bpf_map_update_elem(bpf_map__fd(to->maps.images), &zero, &next->map, BPF_ANY))
+		r = -errno;
+	/* The program holds the map; our mapping goes: the worker reads the one it has until the next is published. */
+	published_free(next);
+	return r;
+}
+
+int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *ret_message, size_t size)
+{
+	size_t class = xdp->image_bytes;
+	uint32_t room = xdp->n_counters;
+	struct spillway_bpf *bpf;
+	int r;
+
+	while (class < image_bytes)
+		class *= 4;
+	while (room < n_counters)
+		room *= 4;
+	if (class > IMAGE_BYTES_MAX)
+		class = IMAGE_BYTES_MAX;
+	if (room > IMAGE_COUNTERS_MAX)
+		room = IMAGE_COUNTERS_MAX;
+	if (class == xdp->image_bytes && room == xdp->n_counters)
+		return 0;
+	bpf = program_load(class, room, xdp->bpf);
+	if (!bpf)
+		return refuse_load(-errno, ret_message, size);
+	r = published_copy(xdp, bpf, class);
+	if (!r)
+		r = hits_copy(xdp, bpf);
+	if (!r && xdp->link)
+		r = bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(bpf->progs.spillway_xdp), NULL) ? -errno : 0;
+	if (r) {
+		spillway_bpf__destroy(bpf);
+		return refuse(r, ret_message, size, "cannot make room for the rules in the XDP program: %s", strerror(-r));
+	}
+	spillway_bpf__destroy(xdp->bpf);
+	xdp->bpf = bpf;
+	xdp->image_bytes = class;
+	xdp->n_counters = room;
 	return 0;
 }
 
 int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published)
 {
-	struct published *next = calloc(1, sizeof(*next));
+	struct published *next;
 	uint32_t zero = 0;
-	int r;
+	int r = published_new(xdp->image_bytes, image, &next);
 
-	if (!next)
-		return -ENOMEM;
-	r = published_map(next);
-	if (!r) {
-		memcpy(next->image, image, sizeof(*image));
-		if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.images), &zero, &next->map, BPF_ANY))
-			r = -errno;
-	}
-	if (r) {
+	if (r)
+		return r;
+	if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.images), &zero, &next->map, BPF_ANY)) {
+		r = -errno;
 		published_free(next);
 		return r;
 	}

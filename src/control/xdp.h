@@ -26,6 +26,11 @@ struct xdp *xdp_free(struct xdp *xdp); /* NULL is fine; detaches nothing that is
 struct cells *xdp_cells(struct xdp *xdp); /* shared with the program for the life of *xdp */
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
 
+/*
+ * Make room for an image of so many bytes and for so many rule counters. If the loaded program has less, one with more takes its
+ * place, also where it is attached, in one step; counters go on. 0 or negative errno with a message: nothing changed.
+ */
+int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *ret_message, size_t size);
 /* Publish a copy of *image: packets see the old one or the new one. *ret_published is what the worker is to read. */
 int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published);
 /* The images published before may be unmapped: nobody in user space reads them any more. */

@@ -1,326 +1,105 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A rule set to an image (classify/image.h).
- *
- * The steps of one rule are written from its end to its beginning: first what happens on a match (STEP_RULE), then the last
- * question, then the one before. So the targets of a step's yes and no are always there already and nothing is patched; at the
- * end the block is turned round, which makes every jump a jump forward.
- *
- * A `label` names a step of the block by how many were written up to and with it; label 0 is the step behind the block, where
- * the next rule begins. `not` is yes and no exchanged. Questions that only the user tier can answer come last in each chain,
- * which changes no answer (questions have no effects) but leaves most packets to the XDP tier.
+ * A rule set to an image (classify/image.h): boxes and residual programs of each rule, then the tables over all of them, then one
+ * flat block. And the check of such a block, which promises a reader that nothing in it leads out of it or round in it.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-#include "classify/parse.h"
-#include "rules/ast.h"
+#include "classify/lookup.h"
+#include "rules/build.h"
 
-struct builder {
-	struct image *image;
-	unsigned base;	  /* first step of the block */
-	unsigned n;	  /* steps of the block so far */
-	const char *full; /* what ran out, or NULL */
-};
-
-typedef unsigned label;
-
-static label emit(struct builder *builder, const struct image_step *step, label yes, label no)
+void *builder_grow(struct builder *builder, void *array, size_t *room, size_t n, size_t element)
 {
-	struct image_step *to;
+	size_t more = *room ? *room : 64;
+	void *grown;
 
-	if (builder->base + builder->n >= IMAGE_STEPS_MAX - 1) /* one is left for the END behind the last block */
-		builder->full = "steps";
-	if (builder->full)
-		return 0;
-	to = &builder->image->steps[builder->base + builder->n];
-	*to = *step;
-	to->next_yes = (__u16)yes;
-	to->next_no = (__u16)no;
-	return ++builder->n;
+	if (n <= *room)
+		return array;
+	while (more < n)
+		more *= 2;
+	grown = realloc(array, more * element);
+	if (!grown)
+		builder->failed = true;
+	else
+		*room = more;
+	return grown;
 }
 
-static label emit_number(struct builder *builder, enum step_kind kind, uint32_t lo, uint32_t hi, label yes, label no)
+static void builder_fini(struct builder *builder)
 {
-	struct image_step step = { .kind = (__u8)kind, .lo = lo, .hi = hi };
-
-	return emit(builder, &step, yes, no);
+	free(builder->steps);
+	free(builder->names);
+	free(builder->rows);
 }
 
-static label emit_net(struct builder *builder, enum step_kind kind, const struct prefix *prefix, label yes, label no)
-{
-	struct image_step step = { .kind = (__u8)kind, .lo = prefix->family };
-	uint8_t mask[16] = { 0 };
-
-	for (unsigned bit = 0; bit < prefix->len; bit++)
-		mask[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
-	memcpy(step.mask, mask, sizeof(mask));
-	memcpy(step.value, prefix->addr, sizeof(prefix->addr));
-	return emit(builder, &step, yes, no);
-}
-
-static label emit_payload(struct builder *builder, const struct test *test, label yes, label no)
-{
-	struct image_step step = { .kind = STEP_PAYLOAD, .offset = test->payload_at, .len = test->payload_len };
-
-	memcpy(step.mask, test->payload_mask, sizeof(step.mask));
-	memcpy(step.value, test->payload_value, sizeof(step.value));
-	return emit(builder, &step, yes, no);
-}
-
-/* Where the name's bytes stand in the pool; any place where they already do is as good as a new one. */
-static size_t intern_name(struct builder *builder, const struct wire_name *name)
-{
-	struct image *image = builder->image;
-	const __u8 *found = memmem(image->names, image->n_names, name->bytes, name->len);
-
-	if (found)
-		return (size_t)(found - image->names);
-	if (image->n_names + name->len > IMAGE_NAMES_MAX) {
-		builder->full = "name bytes";
-		return 0;
-	}
-	memcpy(image->names + image->n_names, name->bytes, name->len);
-	image->n_names += name->len;
-	return image->n_names - name->len;
-}
-
-static label emit_name(struct builder *builder, enum test_kind kind, const struct wire_name *name, label yes, label no)
-{
-	struct image_step step = {
-		.kind = kind == TEST_DNS_UNDER ? STEP_DNS_UNDER : STEP_DNS_NAME,
-		.offset = (__u16)intern_name(builder, name),
-		.len = name->len,
-	};
-
-	return emit(builder, &step, yes, no);
-}
-
-/* One value of a list in one direction. */
-static label emit_value(struct builder *builder, const struct test *test, const union value *value, bool src, label yes, label no)
-{
-	const struct range *range = &value->range;
-
-	switch (test->kind) {
-	case TEST_ADDR:
-		return emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &value->prefix, yes, no);
-	case TEST_PORT:
-		return emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, range->lo, range->hi, yes, no);
-	case TEST_ETHER_PROTO:
-		return emit_number(builder, STEP_ETH_TYPE, range->lo, 0, yes, no);
-	case TEST_LEN:
-		return emit_number(builder, STEP_LEN, range->lo, range->hi, yes, no);
-	case TEST_DNS_NAME:
-	case TEST_DNS_UNDER:
-		return emit_name(builder, test->kind, &value->name, yes, no);
-	default: /* TEST_PROTO: the image asks for one protocol at a time */
-		for (uint32_t proto = range->hi + 1; proto-- > range->lo;)
-			no = emit_number(builder, STEP_L4_PROTO, proto, 0, yes, no);
-		return no;
-	}
-}
-
-/* Is any value of the list there, in this direction? */
-static label emit_list(struct builder *builder, const struct test *test, bool src, label yes, label no)
-{
-	for (size_t i = test->list.n; i-- > 0 && !builder->full;)
-		if (test_uses(test, &test->list.values[i]))
-			no = emit_value(builder, test, &test->list.values[i], src, yes, no);
-	return no;
-}
-
-static bool has_direction(const struct test *test)
-{
-	return test->kind == TEST_ADDR || test->kind == TEST_PORT;
-}
-
-static label emit_directions(struct builder *builder, const struct test *test, label yes, label no)
-{
-	if (!has_direction(test))
-		return emit_list(builder, test, false, yes, no);
-	switch (test->direction) {
-	case DIRECTION_SRC:
-		return emit_list(builder, test, true, yes, no);
-	case DIRECTION_DST:
-		return emit_list(builder, test, false, yes, no);
-	case DIRECTION_BOTH:
-		return emit_list(builder, test, true, emit_list(builder, test, false, yes, no), no);
-	default:
-		return emit_list(builder, test, true, yes, emit_list(builder, test, false, yes, no));
-	}
-}
-
-/* The protocol word, alone or in front of `next`; an address of a family says its family itself. */
-static label emit_protocol(struct builder *builder, const struct test *test, label yes, label no)
-{
-	const struct protocol *protocol = test->protocol;
-
-	if (test_is_deep(test)) /* a name is looked for in UDP only */
-		return emit_number(builder, STEP_L4_PROTO, PROTO_UDP, 0, yes, no);
-	if (!protocol)
-		return yes;
-	if (protocol->l4_proto >= 0)
-		yes = emit_number(builder, STEP_L4_PROTO, (uint32_t)protocol->l4_proto, 0, yes, no);
-	if (protocol->family && test->kind != TEST_ADDR)
-		yes = emit_number(builder, STEP_FAMILY, protocol->family, 0, yes, no);
-	if (protocol->eth_type)
-		yes = emit_number(builder, STEP_ETH_TYPE, protocol->eth_type, 0, yes, no);
-	return yes;
-}
-
-static label emit_test(struct builder *builder, const struct test *test, label yes, label no)
-{
-	if (test->kind == TEST_PAYLOAD)
-		yes = emit_payload(builder, test, yes, no);
-	else if (test->kind != TEST_PROTOCOL)
-		yes = emit_directions(builder, test, yes, no);
-	return emit_protocol(builder, test, yes, no);
-}
-
-static label emit_expr(struct builder *builder, const struct expr *expr, label yes, label no);
-
-/* Children of a chain, the last first; those that may be asked late are `deep`. */
-static label emit_children(struct builder *builder, const struct expr *expr, bool deep, label yes, label no)
-{
-	for (size_t i = expr->n; i-- > 0 && !builder->full;) {
-		const struct expr *child = expr->children[i];
-
-		if (child->deep != deep || expr_constant(child, CONSTANT_NONE) != CONSTANT_NONE)
-			continue; /* a constant that decided would have made the whole chain one */
-		if (expr->kind == EXPR_AND)
-			yes = emit_expr(builder, child, yes, no);
-		else
-			no = emit_expr(builder, child, yes, no);
-	}
-	return expr->kind == EXPR_AND ? yes : no;
-}
-
-/* The expression is not a constant. Returns the label of its first question. */
-static label emit_expr(struct builder *builder, const struct expr *expr, label yes, label no)
-{
-	label deep;
-
-	switch (expr->kind) {
-	case EXPR_TEST:
-		return emit_test(builder, expr->test, yes, no);
-	case EXPR_NOT:
-		return emit_expr(builder, expr->children[0], no, yes);
-	case EXPR_AND:
-		deep = emit_children(builder, expr, true, yes, no);
-		return emit_children(builder, expr, false, deep, no);
-	default:
-		deep = emit_children(builder, expr, true, yes, no);
-		return emit_children(builder, expr, false, yes, deep);
-	}
-}
-
-/* Turn the block round and its labels into indices. */
-static void block_finish(struct builder *builder)
-{
-	struct image_step *block = &builder->image->steps[builder->base];
-	unsigned end = builder->base + builder->n;
-
-	for (unsigned i = 0; i < builder->n / 2; i++) {
-		struct image_step step = block[i];
-
-		block[i] = block[builder->n - 1 - i];
-		block[builder->n - 1 - i] = step;
-	}
-	for (unsigned i = 0; i < builder->n; i++) {
-		block[i].next_yes = (__u16)(end - block[i].next_yes);
-		block[i].next_no = (__u16)(end - block[i].next_no);
-	}
-	builder->base = end;
-	builder->n = 0;
-}
-
-/* The steps of rule `index`; none if it never matches. */
-static void build_rule(struct builder *builder, const struct rule *rule, unsigned index)
-{
-	struct image_step step = { .kind = STEP_RULE, .rule = (__u16)index };
-	enum constant constant = expr_constant(rule->match, CONSTANT_NONE);
-	label matched;
-
-	if (constant == CONSTANT_FALSE)
-		return;
-	matched = emit(builder, &step, 0, 0);
-	if (constant == CONSTANT_NONE)
-		emit_expr(builder, rule->match, matched, 0);
-	block_finish(builder);
-}
-
-static void build_end(struct builder *builder)
-{
-	struct image_step step = { .kind = STEP_END };
-
-	builder->image->steps[builder->base] = step;
-	builder->base++;
-}
-
-/* The allow-list of a divert rule: a program of its own behind the others. */
-static void build_overload(struct builder *builder, const struct rule *rule, unsigned index)
-{
-	struct image_step step = { .kind = STEP_RULE, .rule = (__u16)index };
-	label listed, no = 0;
-
-	listed = emit(builder, &step, 0, 0);
-	for (size_t i = rule->overload_list.n; i-- > 0;)
-		no = emit_net(builder, STEP_SRC_NET, &rule->overload_list.values[i].prefix, listed, no);
-	builder->image->rules[index].overload_step = (__u16)(builder->base + builder->n - no);
-	block_finish(builder);
-	if (!builder->full)
-		build_end(builder);
-}
-
-static int build_full(const struct rules *rules, const struct rule *rule, const char *what, unsigned max,
-		      struct rules_error *ret_error)
+static int refuse_full(const struct rules *rules, const struct rule *rule, const char *what, unsigned max,
+		       struct rules_error *ret_error)
 {
 	source_error(&rules->source, rule->statement->at, rule->statement->len, ret_error,
 		     "an image has room for %u %s: this rule is the first that does not fit", max, what);
 	return -E2BIG;
 }
 
-static int build_check_full(const struct builder *builder, const struct rules *rules, const struct rule *rule,
-			    struct rules_error *ret_error)
+static int row_add(struct builder *builder, const struct box *box, uint32_t rule, bool has_step, uint32_t step)
 {
-	if (!builder->full)
-		return 0;
-	return build_full(rules, rule, builder->full, *builder->full == 's' ? IMAGE_STEPS_MAX : IMAGE_NAMES_MAX, ret_error);
+	struct build_row *grown = builder_grow(builder, builder->rows, &builder->rows_room, builder->n_rows + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	builder->rows = grown;
+	grown[builder->n_rows++] = (struct build_row){ .box = *box, .rule = rule, .has_step = has_step, .step = step };
+	return 0;
+}
+
+/* The rows of rule `index`; none if it never matches. */
+static int build_rule(struct builder *builder, const struct rule *rule, uint32_t index)
+{
+	bool constant = expr_constant(rule->match, CONSTANT_NONE) != CONSTANT_NONE;
+	struct arena arena = { 0 };
+	struct box *boxes;
+	uint32_t step = 0;
+	bool more, has_step;
+	size_t n;
+	int r = boxes_build(&arena, rule->match, &boxes, &n, &more);
+
+	has_step = r == 0 && n && !constant && (more || !expr_is_boxes(rule->match));
+	if (has_step)
+		r = steps_build(builder, rule->match, more ? NULL : expr_is_boxes, &step);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = row_add(builder, &boxes[i], index, has_step, step);
+	arena_fini(&arena);
+	if (r == 0 && builder->n_rows > IMAGE_ROWS_MAX / 2) { /* tables.c may double them */
+		builder->full = "rows";
+		r = -E2BIG;
+	}
+	return r;
 }
 
 static int build_rules(struct builder *builder, const struct rules *rules, const uint32_t *counter_of,
-		       struct rules_error *ret_error)
+		       struct image_rule *ret_rules, bool *ret_has_divert, struct rules_error *ret_error)
 {
-	struct image *image = builder->image;
-	int r;
-
-	for (unsigned i = 0; i < rules->n_rules; i++) {
+	for (uint32_t i = 0; i < rules->n_rules; i++) {
 		const struct rule *rule = rules->rules[i];
+		int r;
 
-		if (i == IMAGE_RULES_MAX)
-			return build_full(rules, rule, "rules", IMAGE_RULES_MAX, ret_error);
-		image->rules[i] = (struct image_rule){
+		ret_rules[i] = (struct image_rule){
 			.action = (__u8)rule->action,
 			.overload = (__u8)rule->overload,
 			.overload_n = rule->overload_n,
 			.counter = counter_of ? counter_of[i] : i,
 			.line = rule->statement->line,
 		};
-		image->has_divert |= rule->action == ACTION_DIVERT;
-		build_rule(builder, rule, i);
-		r = build_check_full(builder, rules, rule, ret_error);
-		if (r < 0)
-			return r;
-	}
-	build_end(builder);
-	for (unsigned i = 0; i < rules->n_rules; i++) {
-		const struct rule *rule = rules->rules[i];
-
-		if (rule->overload != OVERLOAD_ALLOW)
-			continue;
-		build_overload(builder, rule, i);
-		r = build_check_full(builder, rules, rule, ret_error);
+		*ret_has_divert = *ret_has_divert || rule->action == ACTION_DIVERT;
+		r = build_rule(builder, rule, i);
+		if (r == 0 && rule->overload == OVERLOAD_ALLOW)
+			r = steps_build_overload(builder, &rule->overload_list, &ret_rules[i].overload_step);
+		if (r == -E2BIG)
+			source_error(&rules->source, rule->statement->at, rule->statement->len, ret_error,
+				     "too many %s: this rule is the first that does not fit; use sets or several rules",
+				     builder->full);
 		if (r < 0)
 			return r;
 	}
@@ -331,51 +110,228 @@ static __u64 image_checksum(const struct image *image)
 {
 	size_t from = offsetof(struct image, checksum) + sizeof(image->checksum);
 
-	return XXH3_64bits((const char *)image + from, sizeof(*image) - from);
+	return XXH3_64bits((const char *)image + from, image->bytes - from);
 }
 
-int image_build(const struct rules *rules, uint32_t generation, const uint32_t *counter_of, struct image *image,
+/* Where the next region begins: each on a line of its own, and no larger than what it holds. */
+static __u32 place(size_t *at, size_t bytes)
+{
+	size_t here = *at;
+
+	*at += (bytes + 63) / 64 * 64;
+	return (__u32)here;
+}
+
+/* Offsets and counts, into *head. -E2BIG if the whole is too large. */
+static int image_lay_out(struct image *head, const struct builder *builder, const struct tables *tables)
+{
+	size_t at = (sizeof(*head) + 63) / 64 * 64;
+
+	head->n_groups = (__u32)tables->n_groups;
+	head->n_words = (__u32)tables->n_words;
+	head->n_rows = (__u32)tables->n_rows;
+	head->n_steps = (__u32)builder->base;
+	head->n_names = (__u32)builder->n_names;
+	head->slot_shift = 64 - tables->slot_bits;
+	head->slot_mask = (1u << tables->slot_bits) - 1;
+	head->rules = place(&at, head->n_rules * sizeof(struct image_rule));
+	head->groups = place(&at, IMAGE_GROUPS_MAX * sizeof(struct image_group));
+	for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
+		struct image_filter *filter = &head->filters[kind];
+
+		filter->mask = tables->filters[kind].mask;
+		filter->shift = tables->filters[kind].entries ? tables->filters[kind].shift : 63;
+		filter->entry_shift = tables->n_words == 1 ? 3 : 5;
+		/* A reader takes four words in any case. */
+		filter->offset = place(&at, ((filter->mask + 1) << filter->entry_shift) + IMAGE_WORDS_MAX * sizeof(__u64));
+		head->has_filters |= tables->filters[kind].entries != NULL;
+	}
+	head->slots = place(&at, (head->slot_mask + 1) * sizeof(__u64));
+	head->ranges = place(&at, head->n_rows * sizeof(struct image_range));
+	head->rows = place(&at, head->n_rows * sizeof(struct image_row));
+	head->steps = place(&at, head->n_steps * sizeof(struct image_step));
+	head->names = place(&at, head->n_names);
+	memcpy(head->bits, tables->bits, sizeof(head->bits));
+	memcpy(head->family_groups, tables->family_groups, sizeof(head->family_groups));
+	if (at > IMAGE_BYTES_MAX)
+		return -E2BIG;
+	head->bytes = (__u32)at;
+	return 0;
+}
+
+static void copy_to(struct image *image, __u32 offset, const void *from, size_t bytes)
+{
+	if (bytes)
+		memcpy((char *)image + offset, from, bytes);
+}
+
+static void image_fill(struct image *image, const struct builder *builder, const struct tables *tables,
+		       const struct image_rule *rules)
+{
+	struct image_range *ranges = (struct image_range *)((char *)image + image->ranges);
+	struct image_row *rows = (struct image_row *)((char *)image + image->rows);
+
+	copy_to(image, image->rules, rules, image->n_rules * sizeof(*rules));
+	copy_to(image, image->groups, tables->groups, image->n_groups * sizeof(struct image_group));
+	for (unsigned kind = 0; kind < FILTER_COUNT; kind++)
+		if (tables->filters[kind].entries)
+			copy_to(image, image->filters[kind].offset, tables->filters[kind].entries,
+				(image->filters[kind].mask + 1) * tables->n_words * sizeof(__u64));
+		else
+			memset((char *)image + image->filters[kind].offset, 0xff, IMAGE_WORDS_MAX * sizeof(__u64));
+	copy_to(image, image->slots, tables->slots, (image->slot_mask + 1) * sizeof(__u64));
+	for (size_t i = 0; i < image->n_rows; i++) {
+		const struct build_row *from = &builder->rows[i];
+
+		ranges[i] = from->box.range;
+		rows[i] = (struct image_row){
+			.src = { from->box.src[0], from->box.src[1] },
+			.dst = { from->box.dst[0], from->box.dst[1] },
+			.src_len = from->box.src_len,
+			.dst_len = from->box.dst_len,
+			.family = from->box.family,
+			.rule = from->rule,
+			.step = from->step,
+			.has_step = from->has_step,
+		};
+	}
+	copy_to(image, image->steps, builder->steps, image->n_steps * sizeof(struct image_step));
+	copy_to(image, image->names, builder->names, image->n_names);
+}
+
+static int image_assemble(const struct image *head, struct builder *builder, const struct image_rule *rules,
+			  struct image **ret_image)
+{
+	struct image whole = *head, *image = NULL;
+	struct tables *tables = malloc(sizeof(*tables));
+	int r = tables ? tables_build(builder, tables) : -ENOMEM;
+
+	if (r == 0) {
+		r = image_lay_out(&whole, builder, tables);
+		if (r == 0 && !(image = calloc(1, whole.bytes)))
+			r = -ENOMEM;
+		if (r == 0) {
+			*image = whole;
+			image_fill(image, builder, tables, rules);
+			image->checksum = image_checksum(image);
+			*ret_image = image;
+		}
+		tables_fini(tables);
+	}
+	free(tables);
+	return r;
+}
+
+int image_build(const struct rules *rules, uint32_t generation, const uint32_t *counter_of, struct image **ret_image,
 		struct rules_error *ret_error)
 {
-	struct builder builder = { .image = image };
+	struct image head = {
+		.magic = IMAGE_MAGIC,
+		.version = IMAGE_VERSION,
+		.generation = generation,
+		.n_rules = (__u32)rules->n_rules,
+		.default_action = (__u8)rules->default_action,
+	};
+	struct builder builder = { 0 };
+	struct image_rule *image_rules;
+	bool has_divert = false;
 	int r;
 
-	memset(image, 0, sizeof(*image));
-	image->magic = IMAGE_MAGIC;
-	image->version = IMAGE_VERSION;
-	image->bytes = sizeof(*image);
-	image->generation = generation;
-	image->default_action = (__u8)rules->default_action;
+	memset(ret_error, 0, sizeof(*ret_error));
+	if (rules->n_rules > IMAGE_RULES_MAX)
+		return refuse_full(rules, rules->rules[IMAGE_RULES_MAX], "rules", IMAGE_RULES_MAX, ret_error);
+	image_rules = calloc(rules->n_rules + 1, sizeof(*image_rules));
+	if (!image_rules)
+		return -ENOMEM;
 	for (unsigned i = 0; i < CONDITION_COUNT; i++)
-		image->policy[i] = (__u8)rules->policy[i];
-	r = build_rules(&builder, rules, counter_of, ret_error);
-	if (r < 0)
-		return r;
-	image->n_rules = (__u32)rules->n_rules;
-	image->n_steps = builder.base;
-	image->checksum = image_checksum(image);
-	return 0;
+		head.policy[i] = (__u8)rules->policy[i];
+	r = build_rules(&builder, rules, counter_of, image_rules, &has_divert, ret_error);
+	head.has_divert = has_divert;
+	if (r == 0)
+		r = image_assemble(&head, &builder, image_rules, ret_image);
+	if (r == -E2BIG && !*ret_error->message)
+		file_error(rules->source.file, r, ret_error, "the rules need more than the %u MiB of the largest image",
+			   IMAGE_BYTES_MAX >> 20);
+	builder_fini(&builder);
+	free(image_rules);
+	return r;
+}
+
+struct image *image_free(struct image *image)
+{
+	free(image);
+	return NULL;
+}
+
+/* Is the region inside, behind the header, and on a line of its own? */
+static bool region_is_sound(const struct image *image, __u32 offset, __u64 n, size_t element)
+{
+	return offset % 64 == 0 && offset >= sizeof(*image) && n <= IMAGE_BYTES_MAX && offset + n * element <= image->bytes;
+}
+
+static bool regions_are_sound(const struct image *image)
+{
+	if (image->n_rules > IMAGE_RULES_MAX || image->n_groups > IMAGE_GROUPS_MAX || image->n_rows > IMAGE_ROWS_MAX ||
+	    image->n_steps > IMAGE_STEPS_MAX || image->n_names > IMAGE_NAMES_MAX)
+		return false;
+	if ((image->n_words != 1 && image->n_words != IMAGE_WORDS_MAX) || image->n_groups > 64 * image->n_words)
+		return false;
+	if (image->slot_mask & (image->slot_mask + 1) || image->slot_shift > 63 || ~0ull >> image->slot_shift != image->slot_mask)
+		return false;
+	for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
+		const struct image_filter *filter = &image->filters[kind];
+
+		if (filter->mask & (filter->mask + 1) || filter->shift > 63 ||
+		    filter->entry_shift != (image->n_words == 1 ? 3 : 5))
+			return false;
+		if (!region_is_sound(image, filter->offset, ((__u64)filter->mask + 1) * (1u << filter->entry_shift) + 32, 1))
+			return false;
+	}
+	return region_is_sound(image, image->rules, image->n_rules, sizeof(struct image_rule)) &&
+	       region_is_sound(image, image->groups, IMAGE_GROUPS_MAX, sizeof(struct image_group)) &&
+	       region_is_sound(image, image->slots, (__u64)image->slot_mask + 1, sizeof(__u64)) &&
+	       region_is_sound(image, image->ranges, image->n_rows, sizeof(struct image_range)) &&
+	       region_is_sound(image, image->rows, image->n_rows, sizeof(struct image_row)) &&
+	       region_is_sound(image, image->steps, image->n_steps, sizeof(struct image_step)) &&
+	       region_is_sound(image, image->names, image->n_names, 1);
+}
+
+static bool tables_are_sound(const struct image *image)
+{
+	for (__u32 i = 0; i <= image->slot_mask; i++) {
+		__u64 slot = *IMAGE_AT(image, image->slots + 8 * i, __u64);
+
+		if (SLOT_ROW(slot) + SLOT_ROWS(slot) > image->n_rows)
+			return false;
+	}
+	for (__u32 i = 0; i < image->n_rows; i++) {
+		const struct image_row *row = lookup_row_at(image, i);
+
+		if (row->rule >= image->n_rules || row->src_len > 128 || row->dst_len > 128 ||
+		    (row->has_step && row->step >= image->n_steps))
+			return false;
+	}
+	/* A bit without a group is not read past its end: the region has room for all. */
+	return true;
 }
 
 static bool step_is_sound(const struct image *image, unsigned index)
 {
-	const struct image_step *step = &image->steps[index];
+	const struct image_step *step = IMAGE_AT(image, image->steps + index * (__u32)sizeof(*step), struct image_step);
 
 	if (step->kind >= STEP_KIND_COUNT)
 		return false;
-	if (step->kind == STEP_END)
+	if (step->kind == STEP_END || step->kind == STEP_RULE)
 		return true;
 	if (step->next_yes <= index || step->next_yes >= image->n_steps || step->next_no <= index ||
 	    step->next_no >= image->n_steps)
 		return false;
 	switch (step->kind) {
-	case STEP_RULE:
-		return step->rule < image->n_rules;
 	case STEP_PAYLOAD:
 		return step->offset < IMAGE_PAYLOAD_REACH && step->len >= 1 && step->len <= IMAGE_PAYLOAD_MAX;
 	case STEP_DNS_UNDER:
 	case STEP_DNS_NAME:
-		return step->len >= 1 && (__u32)step->offset + step->len <= image->n_names;
+		return step->len >= 1 && step->offset < image->n_names && step->offset + step->len <= image->n_names;
 	default:
 		return true;
 	}
@@ -384,7 +340,7 @@ static bool step_is_sound(const struct image *image, unsigned index)
 static bool rule_is_sound(const struct image *image, const struct image_rule *rule)
 {
 	return rule->action < ACTION_KIND_COUNT && rule->overload < OVERLOAD_POLICY_COUNT && rule->counter < IMAGE_COUNTERS_MAX &&
-	       rule->overload_step < image->n_steps;
+	       (rule->overload != OVERLOAD_ALLOW || rule->overload_step < image->n_steps);
 }
 
 static bool action_is_verdict(unsigned action)
@@ -392,14 +348,14 @@ static bool action_is_verdict(unsigned action)
 	return action == ACTION_PASS || action == ACTION_DROP;
 }
 
-int image_check(const struct image *image)
+int image_check(const struct image *image, size_t size)
 {
-	if (image->magic != IMAGE_MAGIC || image->version != IMAGE_VERSION || image->bytes != sizeof(*image))
-		return -EINVAL;
-	if (image->n_steps < 1 || image->n_steps > IMAGE_STEPS_MAX || image->n_rules > IMAGE_RULES_MAX ||
-	    image->n_names > IMAGE_NAMES_MAX)
+	if (size < sizeof(*image) || image->magic != IMAGE_MAGIC || image->version != IMAGE_VERSION ||
+	    image->bytes < sizeof(*image) || image->bytes > size || image->bytes > IMAGE_BYTES_MAX)
 		return -EINVAL;
 	if (image->checksum != image_checksum(image) || !action_is_verdict(image->default_action))
+		return -EINVAL;
+	if (!regions_are_sound(image) || !tables_are_sound(image))
 		return -EINVAL;
 	for (unsigned i = 0; i < CONDITION_COUNT; i++)
 		if (image->policy[i] && !action_is_verdict(image->policy[i]))
@@ -408,7 +364,7 @@ int image_check(const struct image *image)
 		if (!step_is_sound(image, i))
 			return -EINVAL;
 	for (unsigned i = 0; i < image->n_rules; i++)
-		if (!rule_is_sound(image, &image->rules[i]))
+		if (!rule_is_sound(image, lookup_rule_at(image, i)))
 			return -EINVAL;
 	return 0;
 }

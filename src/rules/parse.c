@@ -9,6 +9,7 @@
 
 #define NAME_MAX_LEN 63
 #define SAMPLE_MAX 1000000
+#define SET_ITEMS_MAX 65536u
 
 static int add_set_value(struct parser *parser, struct set *set)
 {
@@ -19,8 +20,8 @@ static int add_set_value(struct parser *parser, struct set *set)
 	if (set->kind != LIST_EMPTY && set->kind != kind)
 		return fail(parser, "set `%s` holds %s: `%.*s` is none", set->name,
 			    set->kind == LIST_PREFIXES ? "addresses" : "numbers", WORD_ARG(word));
-	if (set->list.n == IMAGE_STEPS_MAX)
-		return fail(parser, "set `%s` has more than %u items, which no image has room for", set->name, IMAGE_STEPS_MAX);
+	if (set->list.n == SET_ITEMS_MAX)
+		return fail(parser, "set `%s` has more than %u items, which no image has room for", set->name, SET_ITEMS_MAX);
 	set->kind = kind;
 	if (kind == LIST_PREFIXES)
 		in.type = VALUE_ADDR;

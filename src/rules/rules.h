@@ -59,12 +59,13 @@ void rules_print(const struct rules *rules, FILE *out);
 void rules_error_print(const struct rules_error *error, const char *severity, FILE *out);
 
 /*
- * Fill *image (sizeof(struct image) bytes, caller's memory, any content) from the rules. `counter_of[i]` becomes the counter index
- * of rule i; NULL means i itself. 0, or -E2BIG with *ret_error filled when the rules need more steps, rules or names than fit.
+ * Compile the rules to an image, freed by image_free(). `counter_of[i]` becomes the counter index of rule i; NULL means i itself.
+ * 0, -ENOMEM, or -E2BIG with *ret_error filled when the rules need more than fits.
  */
-int image_build(const struct rules *rules, uint32_t generation, const uint32_t *counter_of, struct image *image,
+int image_build(const struct rules *rules, uint32_t generation, const uint32_t *counter_of, struct image **ret_image,
 		struct rules_error *ret_error);
-/* Magic, version, sizes, checksum, and that every index stays inside and every jump goes forward. 0 or -EINVAL. */
-int image_check(const struct image *image);
+struct image *image_free(struct image *image); /* NULL is fine; returns NULL */
+/* Magic, version, sizes, checksum, and that nothing in the `size` bytes leads out of them and every jump goes forward. 0 or -EINVAL. */
+int image_check(const struct image *image, size_t size);
 
 #endif

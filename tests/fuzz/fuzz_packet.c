@@ -3,18 +3,19 @@
  * Any bytes as a frame, against a rule set that asks every kind of question. The parser stays inside the frame (a sanitizer sees
  * the rest) and its findings agree with each other; the XDP tier, where it decides, decides as the user tier would.
  *
- * The first byte chooses: `!` takes the first bytes as the image's steps too. No such image is ever published, but a reader must
- * survive it: every index is masked and every walk ends.
+ * The first byte chooses: `!` takes the bytes behind it as changes to the image: pairs of place and value. An image that
+ * image_check() still takes, its checksum made good, must lead a reader nowhere else, whatever it says.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "classify/classify.h"
 #include "classify/match.h"
 #include "replay.h"
 #include "rules/rules.h"
 
-#define WILD_STEPS 4 /* of the fuzzer's own making */
+#define WILD_BYTES 4 /* of the image, of the fuzzer's own making */
 
 static const char rules_text[] =
 	"set mixed { 192.0.2.0/24, 2001:db8::/32 }\n"
@@ -65,34 +66,39 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 
 static const struct image *fixed_image(void)
 {
-	static struct image image;
+	static struct image *image;
 	struct rules_error error;
 	struct rules *rules;
 
-	if (image.magic)
-		return &image;
+	if (image)
+		return image;
 	if (rules_parse(rules_text, sizeof(rules_text) - 1, "rules", &rules, &error) < 0) {
 		rules_error_print(&error, "error", stderr);
 		abort();
 	}
 	check(image_build(rules, 1, NULL, &image, &error) == 0);
 	rules_free(rules);
-	return &image;
+	return image;
 }
 
-/* The fixed image with its first steps overwritten. */
-static const struct image *wild_image(const uint8_t **data, size_t *size)
+/* The fixed image, changed in places: NULL if the check refuses it. The caller frees it. */
+static struct image *wild_image(const uint8_t **data, size_t *size)
 {
-	static struct image image;
-	size_t take = WILD_STEPS * sizeof(struct image_step);
+	const struct image *fixed = fixed_image();
+	size_t from = offsetof(struct image, checksum) + sizeof(fixed->checksum);
+	struct image *image = malloc(fixed->bytes);
 
-	image = *fixed_image();
-	if (take > *size)
-		take = *size;
-	memcpy(image.steps, *data, take);
-	*data += take;
-	*size -= take;
-	return &image;
+	memcpy(image, fixed, fixed->bytes);
+	for (int i = 0; i < WILD_BYTES && *size >= 4; i++, *data += 4, *size -= 4) {
+		size_t at = (*data)[0] | (size_t)(*data)[1] << 8 | (size_t)(*data)[2] << 16;
+
+		((uint8_t *)image)[from + at % (fixed->bytes - from)] = (*data)[3];
+	}
+	image->checksum = XXH3_64bits((uint8_t *)image + from, fixed->bytes - from);
+	if (image_check(image, fixed->bytes) == 0)
+		return image;
+	image_free(image);
+	return NULL;
 }
 
 /* What the fields of a packet promise each other. */
@@ -118,7 +124,7 @@ static void check_pkt(const struct pkt *pkt, size_t len)
 static void check_match(const struct match *match)
 {
 	check(match->action == ACTION_ALLOW || match->action == ACTION_DROP || match->action == ACTION_PASS);
-	check(match->rule == IMAGE_RULES_MAX || match->condition == CONDITION_NONE);
+	check(match->rule == IMAGE_NO_RULE || match->condition == CONDITION_NONE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -126,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct tally tally;
 	struct match xdp, user;
 	const struct image *image = fixed_image();
+	struct image *changed = NULL;
 	bool wild = size && *data == '!';
 	struct match_env env;
 	struct pkt pkt;
@@ -135,8 +142,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	data++;
 	size--;
-	if (wild)
-		image = wild_image(&data, &size);
+	if (wild) {
+		image = changed = wild_image(&data, &size);
+		if (!image)
+			return 0;
+	}
 	frame = malloc(size ? size : 1);
 	memcpy(frame, data, size);
 	env = (struct match_env){ frame, (uint32_t)size };
@@ -144,13 +154,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	classify(image, frame, (uint32_t)size, true, &tally, &pkt, &user);
 	check_pkt(&pkt, size);
 	match_run(&env, image, &pkt, 1, &xdp);
-	for (unsigned i = 0; i < IMAGE_RULES_MAX; i++)
-		match_overload_listed(image, &image->rules[i], &pkt);
+	for (unsigned i = 0; i < image->n_rules; i++)
+		match_overload_listed(image, lookup_rule_at(image, i), &pkt);
 	if (!wild) {
 		check_match(&user);
 		check(xdp.ask_user || (xdp.action == user.action && xdp.rule == user.rule && xdp.condition == user.condition));
 		check(xdp.diverted == user.diverted || (user.diverted && xdp.ask_user));
 	}
 	free(frame);
+	image_free(changed);
 	return 0;
 }

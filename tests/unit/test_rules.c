@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #include "classify/parse.h"
+#include "classify/lookup.h"
 #include "rules/rules.h"
 
-static struct image image, image_again;
 static struct rules_error error;
 
 static char *read_file(const char *path)
@@ -97,6 +97,7 @@ static char *printed_warnings(const struct rules *rules)
 /* The text loads again: to the same text, and to the same image, line numbers included. */
 static void check_round_trip(const struct rules *rules, const char *text)
 {
+	struct image *image, *image_again;
 	struct rules *again;
 	char *text_again;
 
@@ -105,8 +106,11 @@ static void check_round_trip(const struct rules *rules, const char *text)
 	assert_string_equal(text_again, text);
 	assert_int_equal(image_build(rules, 3, NULL, &image, &error), 0);
 	assert_int_equal(image_build(again, 3, NULL, &image_again, &error), 0);
-	assert_memory_equal(&image, &image_again, sizeof(image));
-	assert_int_equal(image_check(&image), 0);
+	assert_int_equal(image->bytes, image_again->bytes);
+	assert_memory_equal(image, image_again, image->bytes);
+	assert_int_equal(image_check(image, image->bytes), 0);
+	image_free(image);
+	image_free(image_again);
 	free(text_again);
 	rules_free(again);
 }
@@ -391,6 +395,7 @@ static void test_text_size(void **state)
 /* Parse `text`, then build: the error has to be about `line`, or 0: none. */
 static void check_build(struct text *text, unsigned line, const char *message)
 {
+	struct image *image = NULL;
 	struct rules *rules;
 	int r;
 
@@ -401,8 +406,9 @@ static void check_build(struct text *text, unsigned line, const char *message)
 		assert_int_equal(error.line, line);
 		assert_string_equal(error.message, message);
 	} else {
-		assert_int_equal(image_check(&image), 0);
+		assert_int_equal(image_check(image, image->bytes), 0);
 	}
+	image_free(image);
 	rules_free(rules);
 }
 
@@ -414,13 +420,13 @@ static void test_rules_max(void **state)
 	repeat(text_begin(&text), IMAGE_RULES_MAX, "count udp\n");
 	check_build(&text, 0, NULL);
 	repeat(text_begin(&text), IMAGE_RULES_MAX + 3, "count udp\n");
-	check_build(&text, IMAGE_RULES_MAX + 1, "an image has room for 256 rules: this rule is the first that does not fit");
+	check_build(&text, IMAGE_RULES_MAX + 1, "an image has room for 65536 rules: this rule is the first that does not fit");
 }
 
-/* Ports 1, 3, 5 ...: `n` values, as many steps and one for the rule. */
-static void print_ports(FILE *out, unsigned n)
+/* `n` lengths that only a program of questions can ask for. */
+static void print_lengths(FILE *out, unsigned n)
 {
-	fputs("count src port {", out);
+	fputs("count len {", out);
 	for (unsigned i = 0; i < n; i++)
 		fprintf(out, "%u,", 2 * i + 1);
 	fputs("}\n", out);
@@ -428,57 +434,38 @@ static void print_ports(FILE *out, unsigned n)
 
 static void test_steps_max(void **state)
 {
-	static const char message[] = "an image has room for 1024 steps: this rule is the first that does not fit";
 	struct text text;
 
 	(void)state;
-	print_ports(text_begin(&text), IMAGE_STEPS_MAX - 2); /* and the end */
+	print_lengths(text_begin(&text), IMAGE_STEPS_RULE_MAX - 2); /* and yes, and no */
 	check_build(&text, 0, NULL);
-	print_ports(text_begin(&text), IMAGE_STEPS_MAX - 1);
-	check_build(&text, 1, message);
-
-	text_begin(&text);
-	print_ports(text.out, 500);
-	print_ports(text.out, 500);
-	print_ports(text.out, 20); /* 1023 steps without the end's */
-	fputs("count udp\ncount tcp\n", text.out);
-	check_build(&text, 4, message);
+	fputs("count udp\n", text_begin(&text));
+	print_lengths(text.out, IMAGE_STEPS_RULE_MAX - 1);
+	check_build(&text, 2, "too many questions: this rule is the first that does not fit; use sets or several rules");
 }
 
-static void test_overload_steps_max(void **state)
+/* Names asked again, and names that are the end of others, stand in the pool once. */
+static void test_names_shared(void **state)
 {
-	struct text text;
-
-	(void)state;
-	text_begin(&text);
-	fputs("divert overload allow {192.0.2.1, 192.0.2.3} udp\n", text.out); /* 2 here, 4 behind the end */
-	print_ports(text.out, IMAGE_STEPS_MAX - 8);
-	check_build(&text, 0, NULL);
-	text_begin(&text);
-	fputs("divert overload allow {192.0.2.1, 192.0.2.3} udp\n", text.out);
-	print_ports(text.out, IMAGE_STEPS_MAX - 7);
-	check_build(&text, 1, "an image has room for 1024 steps: this rule is the first that does not fit");
-}
-
-static void test_names_max(void **state)
-{
+	struct image *image;
+	struct rules *rules;
 	struct text text;
 
 	(void)state;
 	text_begin(&text);
 	for (unsigned i = 0; i < 200; i++)
-		fprintf(text.out, "count dns name n%03u.%s.example\n", i, "a23456789012345678901234567890"); /* 45 bytes each */
-	check_build(&text, 8192 / 45 + 1, "an image has room for 8192 name bytes: this rule is the first that does not fit");
-	text_begin(&text);
-	for (unsigned i = 0; i < 200; i++) /* the same name once more, and its ends, cost nothing */
 		fprintf(text.out, "count dns name under %s.example or dns name www.%s.example\n",
 			"a23456789012345678901234567890", "a23456789012345678901234567890");
-	check_build(&text, 0, NULL);
-	assert_int_equal(image.n_names, 44);
+	assert_int_equal(text_parse(&text, &rules), 0);
+	assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
+	assert_int_equal(image->n_names, 44);
+	image_free(image);
+	rules_free(rules);
 }
 
 static void test_depth_max(void **state)
 {
+	struct image *image = NULL;
 	struct rules *rules;
 	char *deepest;
 	struct text text;
@@ -550,11 +537,11 @@ static void test_sets_max(void **state)
 	assert_int_equal(error.line, 1025);
 
 	fputs("set s {", text_begin(&text));
-	repeat(text.out, 1025, "1,");
+	repeat(text.out, 65537, "1,");
 	fputs("}", text.out);
 	assert_int_equal(text_parse(&text, &rules), -EINVAL);
-	assert_string_equal(error.message, "set `s` has more than 1024 items, which no image has room for");
-	assert_int_equal(error.col, 8 + 2 * 1024);
+	assert_string_equal(error.message, "set `s` has more than 65536 items, which no image has room for");
+	assert_int_equal(error.col, 8 + 2 * 65536);
 }
 
 static void test_overload_max(void **state)
@@ -645,37 +632,45 @@ static void test_image(void **state)
 {
 	static const char text[] = "divert overload pass 1/9 udp dst port 53\ndrop src 2001:db8::/33\non truncated drop\ndrop";
 	static const uint32_t counters[] = { 300, 2 };
-	const struct image_step *net;
-	const uint8_t *bytes;
+	const struct image_rule *rule;
+	const struct image_row *row;
+	struct image *image;
 	struct rules *rules;
 
 	(void)state;
-	memset(&image, 0xa5, sizeof(image));
 	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
 	assert_int_equal(image_build(rules, 42, counters, &image, &error), 0);
-	assert_int_equal(image_check(&image), 0);
-	assert_int_equal(image.generation, 42);
-	assert_int_equal(image.n_rules, 2);
-	assert_int_equal(image.n_steps, 6);
-	assert_int_equal(image.default_action, ACTION_DROP);
-	assert_int_equal(image.policy[CONDITION_TRUNCATED], ACTION_DROP);
-	assert_int_equal(image.policy[CONDITION_FRAGMENT], 0);
-	assert_int_equal(image.has_divert, 1);
-	assert_int_equal(image.rules[0].overload, OVERLOAD_SAMPLE);
-	assert_int_equal(image.rules[0].overload_n, 9);
-	assert_int_equal(image.rules[0].counter, 300);
-	assert_int_equal(image.rules[1].line, 2);
-	assert_int_equal(image.steps[0].kind, STEP_L4_PROTO);
-	assert_int_equal(image.steps[0].lo, PROTO_UDP);
-	assert_int_equal(image.steps[1].kind, STEP_DST_PORT);
-	assert_int_equal(image.steps[1].next_no, 3);
-	net = &image.steps[3];
-	assert_int_equal(net->kind, STEP_SRC_NET);
-	assert_int_equal(net->lo, FAMILY_IP6);
-	bytes = (const uint8_t *)net->value;
-	assert_memory_equal(bytes, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0", 16);
-	bytes = (const uint8_t *)net->mask;
-	assert_memory_equal(bytes, "\xff\xff\xff\xff\x80\0\0\0\0\0\0\0\0\0\0\0", 16);
+	assert_int_equal(image_check(image, image->bytes), 0);
+	assert_int_equal(image->generation, 42);
+	assert_int_equal(image->n_rules, 2);
+	assert_int_equal(image->n_rows, 2);
+	assert_int_equal(image->n_groups, 2);
+	assert_int_equal(image->n_steps, 0);
+	assert_int_equal(image->default_action, ACTION_DROP);
+	assert_int_equal(image->policy[CONDITION_TRUNCATED], ACTION_DROP);
+	assert_int_equal(image->policy[CONDITION_FRAGMENT], 0);
+	assert_int_equal(image->has_divert, 1);
+	rule = lookup_rule_at(image, 0);
+	assert_int_equal(rule->overload, OVERLOAD_SAMPLE);
+	assert_int_equal(rule->overload_n, 9);
+	assert_int_equal(rule->counter, 300);
+	assert_int_equal(lookup_rule_at(image, 1)->line, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		row = lookup_row_at(image, i);
+		if (row->rule == 0) {
+			assert_int_equal(row->family, ROW_FAMILY_ANY);
+			assert_int_equal(lookup_range_at(image, i)->lo[LANE_PROTO], PROTO_UDP);
+			assert_int_equal(lookup_range_at(image, i)->lo[LANE_DST_PORT], 53);
+			assert_int_equal(lookup_range_at(image, i)->hi[LANE_DST_PORT], 53);
+			assert_int_equal(lookup_range_at(image, i)->lo[LANE_HAS_PORTS], 1);
+			continue;
+		}
+		assert_int_equal(row->family, FAMILY_IP6);
+		assert_int_equal(row->src_len, 33);
+		assert_int_equal(row->src[0], 0x20010db800000000u);
+		assert_int_equal(row->dst_len, 0);
+	}
+	image_free(image);
 	rules_free(rules);
 }
 
@@ -684,19 +679,24 @@ static void test_image_check(void **state)
 {
 	static const char text[] = "divert overload allow {192.0.2.1} udp\ndrop dns name under a.example\n";
 	struct rules *rules;
-	uint8_t *bytes = (uint8_t *)&image;
+	struct image *image;
+	uint8_t *bytes;
 
 	(void)state;
 	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
 	assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
-	for (size_t at = 0; at < sizeof(image); at += at < 256 ? 1 : 97) {
+	bytes = (uint8_t *)image;
+	for (size_t at = 0; at < image->bytes; at += at < 1024 ? 1 : 97) {
+		size_t size = image->bytes;
 		bool counted = at >= offsetof(struct image, generation) && at < offsetof(struct image, checksum);
 
 		bytes[at] ^= 0x40;
-		assert_int_equal(image_check(&image), counted ? 0 : -EINVAL);
+		assert_int_equal(image_check(image, size), counted ? 0 : -EINVAL);
 		bytes[at] ^= 0x40;
 	}
-	assert_int_equal(image_check(&image), 0);
+	assert_int_equal(image_check(image, image->bytes), 0);
+	assert_int_equal(image_check(image, image->bytes - 1), -EINVAL);
+	image_free(image);
 	rules_free(rules);
 }
 
@@ -718,6 +718,7 @@ static void test_manual(void **state)
 {
 	FILE *in = fopen("../../man/spillway-rules.5.scd", "r");
 	struct text text = { 0 };
+	struct image *image;
 	struct rules *rules;
 	char line[512];
 	unsigned n = 0;
@@ -733,6 +734,7 @@ static void test_manual(void **state)
 			assert_int_equal(text_parse(&text, &rules), 0);
 			assert_int_equal(rules_warning_count(rules), 0);
 			assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
+			image_free(image);
 			rules_free(rules);
 			text.out = NULL;
 			n++;
@@ -749,12 +751,12 @@ static void test_manual(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	     cmocka_unit_test(test_errors),    cmocka_unit_test(test_text_size),
-		cmocka_unit_test(test_rules_max),    cmocka_unit_test(test_steps_max), cmocka_unit_test(test_overload_steps_max),
-		cmocka_unit_test(test_names_max),    cmocka_unit_test(test_depth_max), cmocka_unit_test(test_sets_max),
-		cmocka_unit_test(test_overload_max), cmocka_unit_test(test_long_line), cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_info),	     cmocka_unit_test(test_image),     cmocka_unit_test(test_image_check),
-		cmocka_unit_test(test_load),	     cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_golden),	  cmocka_unit_test(test_errors),      cmocka_unit_test(test_text_size),
+		cmocka_unit_test(test_rules_max), cmocka_unit_test(test_steps_max),   cmocka_unit_test(test_names_shared),
+		cmocka_unit_test(test_depth_max), cmocka_unit_test(test_sets_max),    cmocka_unit_test(test_overload_max),
+		cmocka_unit_test(test_long_line), cmocka_unit_test(test_terminal),    cmocka_unit_test(test_info),
+		cmocka_unit_test(test_image),	  cmocka_unit_test(test_image_check), cmocka_unit_test(test_load),
+		cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

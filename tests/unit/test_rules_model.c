@@ -7,6 +7,7 @@
  * most questions are true for some packets and false for others. SEED=N repeats a run; ROUNDS=N makes it longer.
  */
 #include <setjmp.h>
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 
 #define PACKETS 1500 /* each rule set meets */
 #define SETS 6
+#define RULES_LARGE 3000 /* of the large sets */
 
 #ifndef __has_feature /* gcc */
 #define __has_feature(x) 0
@@ -80,7 +82,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 						   const struct image_step *step, const struct pkt *pkt)
 {
 	const struct frame *frame = env->frame;
-	const uint8_t *name = image->names + step->offset;
+	const uint8_t *name = IMAGE_AT(image, image->names + step->offset, uint8_t);
 
 	assert_int_equal(pkt->l4_proto, PROTO_UDP);
 	if (env->tier == TIER_XDP)
@@ -515,7 +517,7 @@ static void model_run(const struct rules *rules, const struct frame *frame, stru
 {
 	enum rule_action policy = rules->policy[frame->pkt.condition];
 
-	*ret = (struct match){ .rule = IMAGE_RULES_MAX };
+	*ret = (struct match){ .rule = IMAGE_NO_RULE };
 	for (size_t i = 0; i < rules->n_rules; i++) {
 		const struct rule *rule = rules->rules[i];
 
@@ -524,10 +526,10 @@ static void model_run(const struct rules *rules, const struct frame *frame, stru
 		hits[i]++;
 		if (rule->action == ACTION_DIVERT) {
 			ret->diverted = 1;
-			ret->divert_rule = (uint16_t)i;
+			ret->divert_rule = (uint32_t)i;
 		} else if (rule->action != ACTION_COUNT) {
 			ret->action = (uint8_t)rule->action;
-			ret->rule = (uint16_t)i;
+			ret->rule = (uint32_t)i;
 			return;
 		}
 	}
@@ -578,9 +580,12 @@ static bool model_listed(const struct rule *rule, const struct pkt *pkt)
 static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame)
 {
 	struct match want, got;
-	uint32_t want_hits[16] = { 0 }, hits[16] = { 0 }, tier_hits[16] = { 0 };
+	static uint32_t want_hits[RULES_LARGE], hits[RULES_LARGE], tier_hits[RULES_LARGE];
 	struct match_env env = { .frame = frame, .hits = hits };
 
+	memset(want_hits, 0, sizeof(want_hits));
+	memset(hits, 0, sizeof(hits));
+	memset(tier_hits, 0, sizeof(tier_hits));
 	model_run(rules, frame, &want, want_hits);
 	match_run(&env, image, &frame->pkt, 1, &got);
 	check(match_equal(&want, &got), "match_run()", frame);
@@ -589,15 +594,16 @@ static void check_frame(const struct rules *rules, const struct image *image, co
 	check(match_equal(&want, &got), "XDP tier, then user tier", frame);
 	check(!memcmp(want_hits, tier_hits, sizeof(hits)), "hits of both tiers", frame);
 	if (want.diverted && rules->rules[want.divert_rule]->overload == OVERLOAD_ALLOW)
-		check(match_overload_listed(image, &image->rules[want.divert_rule], &frame->pkt) ==
+		check(match_overload_listed(image, lookup_rule_at(image, want.divert_rule), &frame->pkt) ==
 			      model_listed(rules->rules[want.divert_rule], &frame->pkt),
 		      "overload list", frame);
 }
 
 /* Print, parse, print: the same image and the same text. */
-static void check_text(const struct rules *rules, const struct image *image, struct image *again)
+static void check_text(const struct rules *rules, const struct image *image)
 {
 	struct rules_error error;
+	struct image *again;
 	struct rules *parsed;
 	char *text[2];
 	size_t len[2];
@@ -609,14 +615,16 @@ static void check_text(const struct rules *rules, const struct image *image, str
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
-	assert_int_equal(image_build(parsed, 7, NULL, again, &error), 0);
+	assert_int_equal(image_build(parsed, 7, NULL, &again, &error), 0);
 	out = open_memstream(&text[1], &len[1]);
 	rules_print(parsed, out);
 	fclose(out);
 	assert_string_equal(text[0], text[1]);
-	check(!memcmp(image, again, sizeof(*image)), "image of the printed text", &(struct frame){ 0 });
+	check(image->bytes == again->bytes && !memcmp(image, again, image->bytes), "image of the printed text",
+	      &(struct frame){ 0 });
 	free(text[0]);
 	free(text[1]);
+	image_free(again);
 	rules_free(parsed);
 }
 
@@ -630,7 +638,6 @@ static unsigned long env_number(const char *name, unsigned long otherwise)
 static void test_model(void **state)
 {
 	unsigned long rounds = env_number("ROUNDS", SANITIZED ? 400 : 4000);
-	struct image *image = malloc(sizeof(*image)), *again = malloc(sizeof(*again));
 	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0;
 	struct rules_error error;
 
@@ -639,28 +646,108 @@ static void test_model(void **state)
 	print_message("SEED=%lu\n", seed);
 	for (unsigned long round = 0; round < rounds; round++) {
 		struct rules *rules = random_rules();
+		struct image *image;
 		struct frame frame;
 
 		current = rules;
-		if (image_build(rules, 7, NULL, image, &error) == 0) { /* else more steps than there are */
-			assert_int_equal(image_check(image), 0);
-			check_text(rules, image, again);
+		if (image_build(rules, 7, NULL, &image, &error) == 0) { /* else more steps than there are */
+			assert_int_equal(image_check(image, image->bytes), 0);
+			check_text(rules, image);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
 				check_frame(rules, image, &frame);
 			}
+			image_free(image);
 		}
 		rules_free(rules);
 	}
 	print_message("%lu pairs of rule set and packet\n", pairs);
 	assert_true(pairs > rounds * PACKETS * 9 / 10);
-	free(image);
-	free(again);
+}
+
+/* A prefix that some packets have: as many lengths as there are, and so more groups than an image has room for. */
+static void print_near(FILE *out, const char *direction, const struct pkt *pkt, const void *addr)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint8_t bytes[16];
+	unsigned len = pkt->family == FAMILY_IP4 ? below(33) : below(129);
+
+	memcpy(bytes, addr, sizeof(bytes));
+	for (unsigned bit = len; bit < 128; bit++)
+		bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	inet_ntop(pkt->family == FAMILY_IP4 ? AF_INET : AF_INET6, bytes, text, sizeof(text));
+	fprintf(out, " and %s net %s/%u", direction, text, len);
+}
+
+static void print_rule_near(FILE *out, const struct pkt *pkt)
+{
+	static const char *const actions[] = { "drop", "drop", "pass", "allow", "count", "divert" };
+	unsigned lo = below(65536), hi = lo + below(1u << below(17));
+
+	fprintf(out, "%s len <= 65535", actions[below(sizeof(actions) / sizeof(actions[0]))]);
+	if (pkt->family && below(4))
+		print_near(out, "src", pkt, pkt->src);
+	if (pkt->family && below(4))
+		print_near(out, "dst", pkt, pkt->dst);
+	if (pkt->family && below(2))
+		fprintf(out, " and proto %u", pkt->l4_proto);
+	if (pkt->has_ports && below(2))
+		fprintf(out, " and dst portrange %u-%u", below(2) ? pkt->dst_port : 0u,
+			pkt->dst_port + below(65536u - pkt->dst_port));
+	if (below(8) == 0)
+		fprintf(out, " and src portrange %u-%u", lo, hi > 65535 ? 65535 : hi);
+	if (below(16) == 0)
+		fprintf(out, " and len > %u", below(200));
+	fputc('\n', out);
+}
+
+/* Thousands of boxes of all shapes: groups rounded down, runs cut up by ports, shared slots, filters of four words. */
+static void test_model_large(void **state)
+{
+	unsigned long rounds = env_number("ROUNDS_LARGE", SANITIZED ? 2 : 12);
+	size_t groups_most = 0;
+
+	(void)state;
+	for (unsigned long round = 0; round < rounds; round++) {
+		unsigned n = round % 3 == 0 ? RULES_LARGE : 40 + below(RULES_LARGE - 40);
+		struct rules_error error;
+		struct rules *rules;
+		struct image *image;
+		struct frame frame;
+		char *text;
+		size_t len;
+		FILE *out = open_memstream(&text, &len);
+
+		for (unsigned i = 0; i < n; i++) {
+			random_frame(&frame);
+			print_rule_near(out, &frame.pkt);
+		}
+		fclose(out);
+		if (rules_parse(text, len, "large", &rules, &error) < 0) {
+			rules_error_print(&error, "error", stderr);
+			fail();
+		}
+		current = rules;
+		assert_int_equal(image_build(rules, 7, NULL, &image, &error), 0);
+		assert_int_equal(image_check(image, image->bytes), 0);
+		check_text(rules, image);
+		if (image->n_groups > groups_most)
+			groups_most = image->n_groups;
+		for (unsigned i = 0; i < 3000; i++) {
+			random_frame(&frame);
+			check_frame(rules, image, &frame);
+		}
+		image_free(image);
+		rules_free(rules);
+		free(text);
+	}
+	print_message("up to %zu groups\n", groups_most);
+	assert_true(groups_most > 64);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_model) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_model), cmocka_unit_test(test_model_large) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,8 +260,9 @@ static bool ours(const struct image *image, const uint8_t *frame, uint32_t len)
 	return match.action == ACTION_DROP;
 }
 
-static void build(const char *expr, struct image *image)
+static struct image *build(const char *expr)
 {
+	struct image *image = NULL;
 	struct rules_error error;
 	struct rules *rules;
 	char text[4096];
@@ -271,11 +272,12 @@ static void build(const char *expr, struct image *image)
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
-	if (image_build(rules, 1, NULL, image, &error) < 0) {
+	if (image_build(rules, 1, NULL, &image, &error) < 0) {
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
 	rules_free(rules);
+	return image;
 }
 
 static unsigned long env_number(const char *name, unsigned long otherwise)
@@ -285,15 +287,16 @@ static unsigned long env_number(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-static void compare(pcap_t *pcap, const char *expr, struct image *image, unsigned long *matches)
+static void compare(pcap_t *pcap, const char *expr, unsigned long *matches)
 {
+	struct image *image;
 	struct bpf_program program;
 
 	if (pcap_compile(pcap, &program, expr, 0, PCAP_NETMASK_UNKNOWN) < 0) {
 		print_error("libpcap: %s: %s\n", expr, pcap_geterr(pcap));
 		fail();
 	}
-	build(expr, image);
+	image = build(expr);
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint8_t frame[256];
 		struct pcap_pkthdr header = { 0 };
@@ -309,13 +312,13 @@ static void compare(pcap_t *pcap, const char *expr, struct image *image, unsigne
 			print_error("%02x%s", frame[j], j == header.len - 1 ? "\n" : "");
 		fail();
 	}
+	image_free(image);
 	pcap_freecode(&program);
 }
 
 static void test_tcpdump(void **state)
 {
 	unsigned long rounds = env_number("ROUNDS", 3000), seed = env_number("SEED", (unsigned long)time(NULL)), matches = 0;
-	struct image *image = malloc(sizeof(*image));
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
 
 	(void)state;
@@ -327,11 +330,10 @@ static void test_tcpdump(void **state)
 
 		print_expr(out, 2);
 		fclose(out);
-		compare(pcap, expr, image, &matches);
+		compare(pcap, expr, &matches);
 	}
 	print_message("%lu expressions, %lu of %lu answers yes\n", rounds, matches, rounds * FRAMES);
 	pcap_close(pcap);
-	free(image);
 }
 
 int main(void)

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lookup.h - header to rows: how the tables of an image are read, and hashed by who builds them.
+ *
+ * Freestanding like parse.h. Nothing here knows of rules' actions, counters or packets' bytes: see match.h for that.
+ */
+#ifndef SPILLWAY_CLASSIFY_LOOKUP_H
+#define SPILLWAY_CLASSIFY_LOOKUP_H
+
+#include "classify/parse.h"
+
+static __always_inline __u64 lookup_word(__u64 network)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap64(network);
+#else
+	return network;
+#endif
+}
+
+/* An object of the image. The verifier wants a bound it can see; user space has checked the image before it reads it. */
+#ifdef __bpf__
+const volatile __u32 image_last_byte = IMAGE_BYTES_MIN - 1; /* of the size class; set before the program is loaded */
+#define IMAGE_AT(image, offset, type)                                                                                            \
+	((const type *)((const __u8 *)(image) + ((offset)&image_last_byte & ~(__u32)(sizeof(type) - 1))))
+#else
+#define IMAGE_AT(image, offset, type) ((const type *)((const __u8 *)(image) + (offset)))
+#endif
+
+/* The header as the tables want it. */
+struct lookup_key {
+	__u64 src[2], dst[2]; /* numbers, as in struct image_group */
+	__u32 ports;
+	__u16 lanes[LANE_COUNT];
+	__u32 family; /* 0: none, 1: IPv4, 2: IPv6 */
+};
+
+static __always_inline void lookup_key_init(const struct pkt *pkt, struct lookup_key *key)
+{
+	for (int i = 0; i < 2; i++) {
+		key->src[i] = lookup_word(pkt->src[i]);
+		key->dst[i] = lookup_word(pkt->dst[i]);
+	}
+	key->ports = (__u32)pkt->src_port << 16 | pkt->dst_port;
+	key->lanes[LANE_SRC_PORT] = pkt->src_port;
+	key->lanes[LANE_DST_PORT] = pkt->dst_port;
+	key->lanes[LANE_PROTO] = pkt->family ? pkt->l4_proto : LANE_PROTO_NONE;
+	key->lanes[LANE_HAS_PORTS] = pkt->has_ports;
+	key->family = pkt->family == FAMILY_IP4 ? 1 : pkt->family == FAMILY_IP6 ? 2 : 0;
+}
+
+#define LOOKUP_HASH_SRC 0x9e3779b97f4a7c15ull
+#define LOOKUP_HASH_DST 0xc2b2ae3d27d4eb4full
+#define LOOKUP_HASH_SRC_LOW 0x165667b19e3779f9ull
+#define LOOKUP_HASH_DST_LOW 0xd6e8feb86659fd93ull
+#define LOOKUP_HASH_PORTS 0xff51afd7ed558ccdull
+#define LOOKUP_HASH_SALT 0x27d4eb2f165667c5ull
+#define LOOKUP_HASH_LAST 0x94d049bb133111ebull
+
+static __always_inline __u64 lookup_hash(const struct lookup_key *key, const struct image_group *group)
+{
+	__u64 hash = (key->src[0] & group->src_mask[0]) * LOOKUP_HASH_SRC + (key->dst[0] & group->dst_mask[0]) * LOOKUP_HASH_DST +
+		     (key->src[1] & group->src_mask[1]) * LOOKUP_HASH_SRC_LOW +
+		     (key->dst[1] & group->dst_mask[1]) * LOOKUP_HASH_DST_LOW +
+		     (key->ports & group->ports_mask) * LOOKUP_HASH_PORTS + group->salt * LOOKUP_HASH_SALT;
+
+	hash ^= hash >> 32;
+	return hash * LOOKUP_HASH_LAST;
+}
+
+static __always_inline __u32 lookup_tag(__u64 hash)
+{
+	return (__u32)(hash >> 8) & 0x7fff; /* never SLOT_TAG_ANY */
+}
+
+/* The entry of a filter for this header. `bits` are those of the packet's family. */
+static __always_inline __u32 lookup_filter_entry(const struct image_filter *filter, unsigned kind, const __u8 *bits,
+						 const struct lookup_key *key)
+{
+	__u64 hash;
+
+	if (kind == FILTER_DST_PORT)
+		return key->lanes[LANE_DST_PORT] & filter->mask;
+	if (kind == FILTER_PAIR)
+		hash = (key->src[0] >> (-bits[kind] & 63)) * LOOKUP_HASH_SRC +
+		       (key->dst[0] >> (-bits[kind] & 63)) * LOOKUP_HASH_DST;
+	else
+		hash = ((kind < FILTER_DST_SHORT ? key->src[0] : key->dst[0]) >> (-bits[kind] & 63)) * LOOKUP_HASH_SRC;
+	return (__u32)(hash >> (filter->shift & 63)) & filter->mask;
+}
+
+/* Which groups can hold a row for this header: one bit each, in `ret`. Those left out hold none; those in may. */
+static __always_inline void lookup_candidates(const struct image *image, const struct lookup_key *key, __u64 *ret)
+{
+	__u32 family = key->family < 2 ? key->family : 2;
+
+	for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
+		ret[w] = image->family_groups[family][w];
+	if (!image->has_filters)
+		return;
+	for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
+		const struct image_filter *filter = &image->filters[kind];
+		__u32 entry = lookup_filter_entry(filter, kind, image->bits[family], key);
+
+		/* No branches: the verifier would follow each way of each. A filter that tells nothing has one entry, all ones. */
+		entry = filter->offset + (entry << filter->entry_shift);
+		for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
+			ret[w] &= *IMAGE_AT(image, entry + 8 * w, __u64);
+	}
+}
+
+static __always_inline int lookup_range(const struct image_range *range, const struct lookup_key *key)
+{
+	__u32 outside = 0;
+
+	/* No branches: the verifier would follow each way of each. A difference below zero has its upper bit set. */
+	for (int i = 0; i < LANE_COUNT; i++)
+		outside |= ((__u32)key->lanes[i] - range->lo[i]) | ((__u32)range->hi[i] - key->lanes[i]);
+	return !(outside >> 31);
+}
+
+/* Do the upper `len` bits agree? */
+static __always_inline int lookup_prefix(const __u64 a[2], const __u64 b[2], __u32 len)
+{
+	__u64 high = len < 64 ? ~(~0ull >> (len & 63)) : ~0ull;
+	__u64 low = len < 128 ? ~(~0ull >> ((len - 64) & 63)) : ~0ull;
+
+	if (len < 64)
+		low = 0;
+	return (((a[0] ^ b[0]) & high) | ((a[1] ^ b[1]) & low)) == 0;
+}
+
+static __always_inline int lookup_row_box(const struct image_row *row, const struct lookup_key *key)
+{
+	__u32 family = row->family == FAMILY_IP4 ? 1 : 2;
+
+	if (row->family != ROW_FAMILY_ANY && family != key->family)
+		return 0;
+	return lookup_prefix(row->src, key->src, row->src_len) && lookup_prefix(row->dst, key->dst, row->dst_len);
+}
+
+static __always_inline const struct image_group *lookup_group(const struct image *image, __u32 index)
+{
+	return IMAGE_AT(image, image->groups + (index & (IMAGE_GROUPS_MAX - 1)) * (__u32)sizeof(struct image_group),
+			struct image_group);
+}
+
+/* The run of rows for the key in this group: 0, or a slot. */
+static __always_inline __u64 lookup_slot(const struct image *image, const struct lookup_key *key, const struct image_group *group)
+{
+	__u64 hash = lookup_hash(key, group);
+	__u32 index = (__u32)(hash >> (image->slot_shift & 63)) & image->slot_mask;
+	__u64 slot = *IMAGE_AT(image, image->slots + index * 8, __u64);
+
+	return SLOT_TAG(slot) == SLOT_TAG_ANY || SLOT_TAG(slot) == lookup_tag(hash) ? slot : 0;
+}
+
+static __always_inline const struct image_range *lookup_range_at(const struct image *image, __u32 row)
+{
+	return IMAGE_AT(image, image->ranges + row * (__u32)sizeof(struct image_range), struct image_range);
+}
+
+static __always_inline const struct image_row *lookup_row_at(const struct image *image, __u32 row)
+{
+	return IMAGE_AT(image, image->rows + row * (__u32)sizeof(struct image_row), struct image_row);
+}
+
+static __always_inline const struct image_rule *lookup_rule_at(const struct image *image, __u32 rule)
+{
+	return IMAGE_AT(image, image->rules + rule * (__u32)sizeof(struct image_rule), struct image_rule);
+}
+
+#ifdef __bpf__
+/* Number of trailing zero bits; BPF has no instruction for it. `bits` is not 0. */
+static __always_inline __u32 lookup_lowest(__u64 bits)
+{
+	__u32 at = 0;
+
+	if (!(__u32)bits) {
+		at = 32;
+		bits >>= 32;
+	}
+	if (!(bits & 0xffff)) {
+		at += 16;
+		bits >>= 16;
+	}
+	if (!(bits & 0xff)) {
+		at += 8;
+		bits >>= 8;
+	}
+	if (!(bits & 0xf)) {
+		at += 4;
+		bits >>= 4;
+	}
+	if (!(bits & 0x3)) {
+		at += 2;
+		bits >>= 2;
+	}
+	return at + !(bits & 1);
+}
+#else
+static inline __u32 lookup_lowest(__u64 bits)
+{
+	return (__u32)__builtin_ctzll(bits);
+}
+#endif
+
+#endif
