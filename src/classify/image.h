@@ -141,7 +141,7 @@ struct image_row {
 };
 _Static_assert(sizeof(struct image_row) == 64, "one cache line a row");
 
-/* Which header bits a filter looks at. */
+/* Which header bits a filter looks at: three lengths of either address, chosen by what the groups have. */
 enum image_filter_kind {
 	FILTER_SRC_SHORT,
 	FILTER_SRC_LONG,
@@ -149,7 +149,9 @@ enum image_filter_kind {
 	FILTER_DST_SHORT,
 	FILTER_DST_LONG,
 	FILTER_DST_HOST,
-	FILTER_PAIR, /* the short bits of both */
+	FILTER_PAIR_SHORT, /* of both together */
+	FILTER_PAIR_LONG,
+	FILTER_PAIR_HOST,
 	FILTER_DST_PORT,
 	FILTER_COUNT,
 };

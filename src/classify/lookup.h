@@ -73,7 +73,7 @@ static __always_inline __u32 lookup_tag(__u64 hash)
 	return (__u32)(hash >> 8) & 0x7fff; /* never SLOT_TAG_ANY */
 }
 
-/* The entry of a filter for this header. `bits` are those of the packet's family. */
+/* The entry of a filter for this header. `bits` are those of the packet's family, 1 to 64. */
 static __always_inline __u32 lookup_filter_entry(const struct image_filter *filter, unsigned kind, const __u8 *bits,
 						 const struct lookup_key *key)
 {
@@ -81,32 +81,48 @@ static __always_inline __u32 lookup_filter_entry(const struct image_filter *filt
 
 	if (kind == FILTER_DST_PORT)
 		return key->lanes[LANE_DST_PORT] & filter->mask;
-	if (kind == FILTER_PAIR)
-		hash = (key->src[0] >> (-bits[kind] & 63)) * LOOKUP_HASH_SRC +
-		       (key->dst[0] >> (-bits[kind] & 63)) * LOOKUP_HASH_DST;
-	else
-		hash = ((kind < FILTER_DST_SHORT ? key->src[0] : key->dst[0]) >> (-bits[kind] & 63)) * LOOKUP_HASH_SRC;
+	if (kind >= FILTER_PAIR_SHORT) {
+		__u32 src = bits[kind - FILTER_PAIR_SHORT + FILTER_SRC_SHORT],
+		      dst = bits[kind - FILTER_PAIR_SHORT + FILTER_DST_SHORT];
+
+		hash = (key->src[0] >> (-src & 63)) * LOOKUP_HASH_SRC + (key->dst[0] >> (-dst & 63)) * LOOKUP_HASH_DST;
+	} else {
+		hash = ((kind < FILTER_DST_SHORT ? key->src[0] : key->dst[0]) >> (-(__u32)bits[kind] & 63)) * LOOKUP_HASH_SRC;
+	}
 	return (__u32)(hash >> (filter->shift & 63)) & filter->mask;
+}
+
+/* No branches: the verifier would follow each way of each. A filter that tells nothing has one entry, all ones. */
+static __always_inline void lookup_narrow(const struct image *image, unsigned kind, const __u8 *bits,
+					  const struct lookup_key *key, __u64 *ret)
+{
+	const struct image_filter *filter = &image->filters[kind];
+	__u32 at = filter->offset + (lookup_filter_entry(filter, kind, bits, key) << filter->entry_shift);
+
+	for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
+		ret[w] &= *IMAGE_AT(image, at + 8 * w, __u64);
 }
 
 /* Which groups can hold a row for this header: one bit each, in `ret`. Those left out hold none; those in may. */
 static __always_inline void lookup_candidates(const struct image *image, const struct lookup_key *key, __u64 *ret)
 {
 	__u32 family = key->family < 2 ? key->family : 2;
+	const __u8 *bits = image->bits[family];
 
 	for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
 		ret[w] = image->family_groups[family][w];
 	if (!image->has_filters)
 		return;
-	for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
-		const struct image_filter *filter = &image->filters[kind];
-		__u32 entry = lookup_filter_entry(filter, kind, image->bits[family], key);
-
-		/* No branches: the verifier would follow each way of each. A filter that tells nothing has one entry, all ones. */
-		entry = filter->offset + (entry << filter->entry_shift);
-		for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
-			ret[w] &= *IMAGE_AT(image, entry + 8 * w, __u64);
-	}
+	lookup_narrow(image, FILTER_SRC_SHORT, bits, key, ret);
+	lookup_narrow(image, FILTER_SRC_LONG, bits, key, ret);
+	lookup_narrow(image, FILTER_SRC_HOST, bits, key, ret);
+	lookup_narrow(image, FILTER_DST_SHORT, bits, key, ret);
+	lookup_narrow(image, FILTER_DST_LONG, bits, key, ret);
+	lookup_narrow(image, FILTER_DST_HOST, bits, key, ret);
+	lookup_narrow(image, FILTER_PAIR_SHORT, bits, key, ret);
+	lookup_narrow(image, FILTER_PAIR_LONG, bits, key, ret);
+	lookup_narrow(image, FILTER_PAIR_HOST, bits, key, ret);
+	lookup_narrow(image, FILTER_DST_PORT, bits, key, ret);
 }
 
 static __always_inline int lookup_range(const struct image_range *range, const struct lookup_key *key)

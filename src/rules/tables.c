@@ -264,24 +264,73 @@ static void families_fill(const struct builder *builder, struct tables *tables)
 	}
 }
 
-/* The longest prefix length this filter's value takes from the address it looks at; of FILTER_PAIR, from both. */
-static const uint8_t filter_bits[3][FILTER_COUNT] = {
-	{ 1, 1, 1, 1, 1, 1, 1, 1 },
-	{ 16, 24, 32, 16, 24, 32, 16, 1 },
-	{ 32, 48, 64, 32, 48, 64, 32, 1 },
-};
-
 /* Does the group's key say enough for the filter's value to be known? Then the filter can rule it out. */
 static bool filter_knows(unsigned kind, const uint8_t *bits, const struct image_group *group)
 {
-	uint64_t need = high_mask(bits[kind]);
-	bool src = (group->src_mask[0] & need) == need, dst = (group->dst_mask[0] & need) == need;
+	unsigned at = kind < FILTER_PAIR_SHORT ? kind % FILTER_DST_SHORT : kind - FILTER_PAIR_SHORT;
+	uint64_t src = high_mask(bits[FILTER_SRC_SHORT + at]), dst = high_mask(bits[FILTER_DST_SHORT + at]);
+	bool src_known = (group->src_mask[0] & src) == src, dst_known = (group->dst_mask[0] & dst) == dst;
 
 	if (kind == FILTER_DST_PORT)
 		return group->ports_mask & 0xffffu;
-	if (kind == FILTER_PAIR)
-		return src && dst;
-	return kind < FILTER_DST_SHORT ? src : dst;
+	if (kind >= FILTER_PAIR_SHORT)
+		return src_known && dst_known;
+	return kind < FILTER_DST_SHORT ? src_known : dst_known;
+}
+
+static unsigned mask_length(uint64_t mask)
+{
+	return (unsigned)__builtin_popcountll(mask);
+}
+
+/* How many bits of the groups' prefixes no filter would see, with these three lengths. */
+static unsigned bits_unseen(const struct tables *tables, int family, bool src, const uint8_t lengths[3])
+{
+	unsigned unseen = 0;
+
+	for (size_t i = 0; i < tables->n_groups; i++) {
+		const struct image_group *group = &tables->groups[i];
+		unsigned len = mask_length(src ? group->src_mask[0] : group->dst_mask[0]), seen = 0;
+
+		if (!(tables->family_groups[family][i / 64] >> i % 64 & 1))
+			continue;
+		for (int at = 0; at < 3; at++)
+			if (lengths[at] <= len)
+				seen = lengths[at];
+		unseen += len - seen;
+	}
+	return unseen;
+}
+
+/* The three lengths of an address that tell the groups of a family apart best: out of those they have. */
+static void bits_choose(struct tables *tables, int family, bool src)
+{
+	uint8_t *ret = &tables->bits[family][src ? FILTER_SRC_SHORT : FILTER_DST_SHORT], used[64];
+	unsigned best = UINT32_MAX, n = 0;
+
+	for (unsigned len = 1; len <= 64; len++) {
+		bool there = false;
+
+		for (size_t i = 0; i < tables->n_groups; i++)
+			there = there ||
+				((tables->family_groups[family][i / 64] >> i % 64 & 1) &&
+				 mask_length(src ? tables->groups[i].src_mask[0] : tables->groups[i].dst_mask[0]) == len);
+		if (there)
+			used[n++] = (uint8_t)len;
+	}
+	for (unsigned a = 0; a < n; a++) {
+		for (unsigned b = a; b < n; b++) {
+			for (unsigned c = b; c < n; c++) {
+				uint8_t lengths[3] = { used[a], used[b], used[c] };
+				unsigned unseen = bits_unseen(tables, family, src, lengths);
+
+				if (unseen >= best)
+					continue;
+				best = unseen;
+				memcpy(ret, lengths, sizeof(lengths));
+			}
+		}
+	}
 }
 
 static unsigned family_index(const struct build_row *row)
@@ -301,7 +350,7 @@ static void filter_add_ports(struct tables *tables, const struct build_row *row)
 
 static void filter_add(struct tables *tables, unsigned kind, const struct build_row *row)
 {
-	const uint8_t *bits = filter_bits[family_index(row)];
+	const uint8_t *bits = tables->bits[family_index(row)];
 	struct lookup_key key = row_key(row);
 	struct image_filter filter = { .shift = tables->filters[kind].shift, .mask = tables->filters[kind].mask };
 	size_t entry = lookup_filter_entry(&filter, kind, bits, &key);
@@ -343,7 +392,7 @@ static bool group_knows(const struct tables *tables, unsigned kind, size_t group
 		if (!(tables->family_groups[family][group / 64] & bit))
 			continue;
 		any = true;
-		if (!filter_knows(kind, filter_bits[family], &tables->groups[group]))
+		if (!filter_knows(kind, tables->bits[family], &tables->groups[group]))
 			return false;
 	}
 	return any && !((tables->family_groups[0][group / 64] & bit) && kind != FILTER_DST_PORT);
@@ -432,12 +481,16 @@ int tables_build(struct builder *builder, struct tables *ret_tables)
 	int r;
 
 	memset(ret_tables, 0, sizeof(*ret_tables));
-	memcpy(ret_tables->bits, filter_bits, sizeof(filter_bits));
+	memset(ret_tables->bits, 1, sizeof(ret_tables->bits));
 	r = rows_narrow(builder);
 	if (r == 0)
 		r = groups_assign(builder, ret_tables);
 	if (r == 0)
 		families_fill(builder, ret_tables);
+	for (int family = 1; family < 3 && r == 0 && ret_tables->n_groups >= FILTERS_FROM; family++) {
+		bits_choose(ret_tables, family, true);
+		bits_choose(ret_tables, family, false);
+	}
 	for (unsigned kind = 0; kind < FILTER_COUNT && r == 0 && ret_tables->n_groups >= FILTERS_FROM; kind++)
 		r = filter_build(builder, ret_tables, kind);
 	if (r == 0)
