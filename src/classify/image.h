@@ -57,9 +57,27 @@ enum step_kind {
 	STEP_DST_PORT,
 	STEP_LEN,	/* lo..hi: frame length in bytes, Ethernet header to end of data, as tcpdump's `len` */
 	STEP_PAYLOAD,	/* `len` bytes at `offset` behind the transport header: (bytes & mask) == value; false beyond the frame */
+	STEP_TTL,	/* lo..hi: TTL or hop limit */
+	STEP_DSCP,	/* lo..hi */
+	STEP_TCP_FLAGS, /* (flags & hi) == lo, 12 bits with the reserved ones; false without a TCP header */
+	STEP_ICMP,	/* lo..hi: type << 8 | code, of ICMP or ICMPv6, whichever the packet has */
+	STEP_ICMP_CODE, /* lo..hi: the code, whatever the type */
+	STEP_FRAG,	/* any of the FRAG_ bits in lo */
+	STEP_OPTIONS,	/* IPv4 options; IPv6 hop-by-hop or destination options */
+	STEP_ETHER,	/* `len` bytes at `offset` in the frame, compared as in STEP_PAYLOAD */
+	STEP_VLAN,	/* offset = 0: outer tag, 1: inner; lo..hi: identifier */
 	STEP_DNS_UNDER, /* user tier: question name equals or lies under names[offset .. offset+len), wire form, lower case */
 	STEP_DNS_NAME,	/* user tier: question name equals names[offset ..] */
 	STEP_KIND_COUNT,
+};
+
+/* What part of an IP packet a frame holds (pkt.frag, STEP_FRAG). Exactly one of the first three, if it is one. */
+enum {
+	FRAG_NONE = 1, /* the whole packet */
+	FRAG_FIRST = 2,
+	FRAG_LATER = 4,
+	FRAG_LAST = 8, /* with FRAG_LATER: the last one */
+	FRAG_DF = 16,  /* IPv4: don't fragment */
 };
 
 struct image_step {

@@ -30,17 +30,37 @@ static __always_inline int match_net(const __u64 addr[2], const struct image_ste
 	return (((addr[0] & step->mask[0]) ^ step->value[0]) | ((addr[1] & step->mask[1]) ^ step->value[1])) == 0;
 }
 
-static __always_inline int match_payload(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+/* STEP_PAYLOAD and STEP_ETHER in one, so that there is one place that loads. */
+static __always_inline int match_bytes(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
 {
 	__u64 bytes[2] = { 0, 0 };
-	__u32 off = (__u32)pkt->payload_off + (step->offset & (IMAGE_PAYLOAD_REACH - 1));
+	__u32 off = step->offset & (IMAGE_PAYLOAD_REACH - 1), end = pkt->frame_len;
 	__u32 len = step->len;
 
-	if (!pkt->payload_off || len < 1 || len > IMAGE_PAYLOAD_MAX || off + len > pkt->l3_end)
+	if (step->kind == STEP_PAYLOAD) {
+		if (!pkt->payload_off)
+			return 0;
+		off += pkt->payload_off;
+		end = pkt->l3_end;
+	}
+	if (len < 1 || len > IMAGE_PAYLOAD_MAX || off + len > end)
 		return 0;
 	if (match_load(env, off, bytes, len))
 		return 0;
 	return match_net(bytes, step);
+}
+
+static __always_inline int match_vlan(const struct image_step *step, const struct pkt *pkt)
+{
+	__u32 vlan = step->offset ? pkt->vlan[1] : pkt->vlan[0];
+
+	return pkt->n_vlans > step->offset && vlan >= step->lo && vlan <= step->hi;
+}
+
+static __always_inline int match_icmp(const struct image_step *step, const struct pkt *pkt, __u32 word)
+{
+	return pkt->has_l4 && (pkt->l4_proto == PROTO_ICMP || pkt->l4_proto == PROTO_ICMP6) && word >= step->lo &&
+	       word <= step->hi;
 }
 
 /* The answer to one question, 0 or 1. Deep questions are not asked here. */
@@ -64,7 +84,24 @@ static __always_inline int match_step(const struct match_env *env, const struct 
 	case STEP_LEN:
 		return pkt->frame_len >= step->lo && pkt->frame_len <= step->hi;
 	case STEP_PAYLOAD:
-		return match_payload(env, step, pkt);
+	case STEP_ETHER:
+		return match_bytes(env, step, pkt);
+	case STEP_TTL:
+		return pkt->family && pkt->ttl >= step->lo && pkt->ttl <= step->hi;
+	case STEP_DSCP:
+		return pkt->family && pkt->dscp >= step->lo && pkt->dscp <= step->hi;
+	case STEP_TCP_FLAGS:
+		return pkt->has_l4 && pkt->l4_proto == PROTO_TCP && (pkt->l4_word & step->hi) == step->lo;
+	case STEP_ICMP:
+		return match_icmp(step, pkt, pkt->l4_word);
+	case STEP_ICMP_CODE:
+		return match_icmp(step, pkt, pkt->l4_word & 0xff);
+	case STEP_FRAG:
+		return (pkt->frag & step->lo) != 0;
+	case STEP_OPTIONS:
+		return pkt->options;
+	case STEP_VLAN:
+		return match_vlan(step, pkt);
 	default:
 		return 0;
 	}

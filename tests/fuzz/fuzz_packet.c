@@ -112,7 +112,9 @@ static void check_pkt(const struct pkt *pkt, size_t len)
 	if (pkt->payload_off)
 		check(pkt->payload_off >= pkt->l4_off + 8u);
 	if (pkt->condition == CONDITION_FRAGMENT)
-		check(!pkt->has_ports && !pkt->payload_off);
+		check(!pkt->has_ports && !pkt->payload_off && pkt->frag & FRAG_LATER);
+	check(!pkt->family == !(pkt->frag & (FRAG_NONE | FRAG_FIRST | FRAG_LATER)));
+	check(pkt->has_l4 || (!pkt->l4_word && !pkt->payload_off));
 }
 
 static void check_match(const struct match *match)
