@@ -21,15 +21,19 @@
 #define IMAGE_RULES_MAX 256u			 /* power of two */
 #define IMAGE_COUNTERS_MAX (2 * IMAGE_RULES_MAX) /* an old and a new rule set at once */
 #define IMAGE_NAMES_MAX 8192u
+#define IMAGE_INSNS_MAX 4096u
+#define IMAGE_BPF_MAX 1024u	  /* instructions of one `bpf "..."` */
 #define IMAGE_PAYLOAD_MAX 16u	  /* bytes one payload step compares */
 #define IMAGE_OVERLOAD_MAX 64u	  /* prefixes on one rule's overload allow-list */
 #define IMAGE_PAYLOAD_REACH 1024u /* highest payload offset a step may name */
 
-/* What a rule does. The first two go on to the next rule, the others end the search. */
+/* What a rule does. Those up to ACTION_LIMIT go on to the next rule, the others end the search. */
 enum rule_action {
 	ACTION_COUNT,
 	ACTION_DIVERT,
-	ACTION_ALLOW, /* straight to the kernel, never through the user tier */
+	ACTION_SAMPLE, /* every n-th packet's first bytes are offered to whoever watches */
+	ACTION_LIMIT,  /* goes on for packets within the rate; those above it are dropped */
+	ACTION_ALLOW,  /* straight to the kernel, never through the user tier */
 	ACTION_DROP,
 	ACTION_PASS,
 	ACTION_KIND_COUNT,
@@ -68,6 +72,9 @@ enum step_kind {
 	STEP_VLAN,	/* offset = 0: outer tag, 1: inner; lo..hi: identifier */
 	STEP_DNS_UNDER, /* user tier: question name equals or lies under names[offset .. offset+len), wire form, lower case */
 	STEP_DNS_NAME,	/* user tier: question name equals names[offset ..] */
+	STEP_DNS_TYPE,	/* user tier: lo..hi: the question's type */
+	STEP_DNS_VALID, /* user tier: there is a question that can be read */
+	STEP_BPF,	/* user tier: insns[offset .. offset+len) accepts the frame */
 	STEP_KIND_COUNT,
 };
 
@@ -93,6 +100,13 @@ struct image_step {
 	__u64 pad2;
 };
 _Static_assert(sizeof(struct image_step) == 64, "one cache line a step");
+
+/* Classic BPF as libpcap writes it (struct bpf_insn): the programs of `bpf "..."`, one after the other. */
+struct image_insn {
+	__u16 code;
+	__u8 jt, jf;
+	__u32 k;
+};
 
 struct image_rule {
 	__u8 action;   /* enum rule_action */
@@ -123,10 +137,12 @@ struct image {
 	__u8 policy[CONDITION_COUNT]; /* ACTION_PASS (0 means: the default) or ACTION_DROP */
 	__u8 has_divert;	      /* some rule diverts: without one no port is opened */
 	__u8 pad0[2];
-	__u64 pad1;
+	__u32 n_insns;
+	__u32 pad1;
 	struct image_step steps[IMAGE_STEPS_MAX];
 	struct image_rule rules[IMAGE_RULES_MAX];
 	__u8 names[IMAGE_NAMES_MAX];
+	struct image_insn insns[IMAGE_INSNS_MAX];
 };
 
 /* What an image decided of one packet (match.h). */

@@ -137,7 +137,7 @@ static __always_inline long match_turn(struct match_walk *walk)
 		if (rule->action == ACTION_DIVERT) {
 			match->diverted = 1;
 			match->divert_rule = (__u16)index;
-		} else if (rule->action != ACTION_COUNT) {
+		} else if (rule->action > ACTION_LIMIT) {
 			match->action = rule->action;
 			match->rule = (__u16)index;
 			walk->decided = 1;

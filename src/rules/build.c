@@ -11,11 +11,14 @@
  * which changes no answer (questions have no effects) but leaves most packets to the XDP tier.
  */
 #include <errno.h>
+#include <pcap/pcap.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "classify/parse.h"
 #include "rules/ast.h"
+
+_Static_assert(sizeof(struct image_insn) == sizeof(struct bpf_insn), "instructions are libpcap's");
 
 struct builder {
 	struct image *image;
@@ -97,6 +100,45 @@ static label emit_name(struct builder *builder, enum test_kind kind, const struc
 	return emit(builder, &step, yes, no);
 }
 
+static label emit_mac(struct builder *builder, const struct mac *mac, bool src, label yes, label no)
+{
+	struct image_step step = { .kind = STEP_ETHER, .offset = src ? 6 : 0, .len = 6 };
+
+	memset(step.mask, 0xff, 6);
+	memcpy(step.value, mac->addr, 6);
+	return emit(builder, &step, yes, no);
+}
+
+static label emit_vlan(struct builder *builder, const struct test *test, const struct range *range, label yes, label no)
+{
+	struct image_step step = { .kind = STEP_VLAN, .offset = test->vlan_tag, .lo = range->lo, .hi = range->hi };
+
+	return emit(builder, &step, yes, no);
+}
+
+/* Address, protocol and port of one side. */
+static label emit_tuple(struct builder *builder, const struct tuple *tuple, bool src, label yes, label no)
+{
+	if (tuple->port_lo || tuple->port_hi < UINT16_MAX)
+		yes = emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, tuple->port_lo, tuple->port_hi, yes, no);
+	yes = emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &tuple->prefix, yes, no);
+	return emit_number(builder, STEP_L4_PROTO, tuple->proto, 0, yes, no);
+}
+
+static label emit_bpf(struct builder *builder, const struct test *test, label yes, label no)
+{
+	struct image *image = builder->image;
+	struct image_step step = { .kind = STEP_BPF, .offset = (__u16)image->n_insns, .len = test->n_insns };
+
+	if (image->n_insns + test->n_insns > IMAGE_INSNS_MAX) {
+		builder->full = "instructions of tcpdump expressions";
+		return 0;
+	}
+	memcpy(image->insns + image->n_insns, test->insns, test->n_insns * sizeof(*test->insns));
+	image->n_insns += test->n_insns;
+	return emit(builder, &step, yes, no);
+}
+
 /* One value of a list in one direction. */
 static label emit_value(struct builder *builder, const struct test *test, const union value *value, bool src, label yes, label no)
 {
@@ -104,6 +146,8 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 
 	switch (test->kind) {
 	case TEST_ADDR:
+		if (test->list.set && test->list.set->kind == LIST_TUPLES)
+			return emit_tuple(builder, &value->tuple, src, yes, no);
 		return emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &value->prefix, yes, no);
 	case TEST_PORT:
 		return emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, range->lo, range->hi, yes, no);
@@ -111,6 +155,24 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 		return emit_number(builder, STEP_ETH_TYPE, range->lo, 0, yes, no);
 	case TEST_LEN:
 		return emit_number(builder, STEP_LEN, range->lo, range->hi, yes, no);
+	case TEST_TTL:
+		return emit_number(builder, STEP_TTL, range->lo, range->hi, yes, no);
+	case TEST_DSCP:
+		return emit_number(builder, STEP_DSCP, range->lo, range->hi, yes, no);
+	case TEST_FLAGS:
+		return emit_number(builder, STEP_TCP_FLAGS, range->lo, range->hi, yes, no);
+	case TEST_ICMP_TYPE:
+		return emit_number(builder, STEP_ICMP, range->lo, range->hi, yes, no);
+	case TEST_ICMP_CODE:
+		return emit_number(builder, STEP_ICMP_CODE, range->lo, range->hi, yes, no);
+	case TEST_FRAG:
+		return emit_number(builder, STEP_FRAG, range->lo, 0, yes, no);
+	case TEST_ETHER_ADDR:
+		return emit_mac(builder, &value->mac, src, yes, no);
+	case TEST_VLAN:
+		return emit_vlan(builder, test, range, yes, no);
+	case TEST_DNS_TYPE:
+		return emit_number(builder, STEP_DNS_TYPE, range->lo, range->hi, yes, no);
 	case TEST_DNS_NAME:
 	case TEST_DNS_UNDER:
 		return emit_name(builder, test->kind, &value->name, yes, no);
@@ -124,15 +186,18 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 /* Is any value of the list there, in this direction? */
 static label emit_list(struct builder *builder, const struct test *test, bool src, label yes, label no)
 {
-	for (size_t i = test->list.n; i-- > 0 && !builder->full;)
-		if (test_uses(test, &test->list.values[i]))
-			no = emit_value(builder, test, &test->list.values[i], src, yes, no);
+	for (size_t i = list_count(&test->list); i-- > 0 && !builder->full;) {
+		union value value = list_value(&test->list, i);
+
+		if (test_uses(test, &value))
+			no = emit_value(builder, test, &value, src, yes, no);
+	}
 	return no;
 }
 
 static bool has_direction(const struct test *test)
 {
-	return test->kind == TEST_ADDR || test->kind == TEST_PORT;
+	return test->kind == TEST_ADDR || test->kind == TEST_PORT || test->kind == TEST_ETHER_ADDR;
 }
 
 static label emit_directions(struct builder *builder, const struct test *test, label yes, label no)
@@ -156,7 +221,7 @@ static label emit_protocol(struct builder *builder, const struct test *test, lab
 {
 	const struct protocol *protocol = test->protocol;
 
-	if (test_is_deep(test)) /* a name is looked for in UDP only */
+	if (test_is_deep(test) && test->kind != TEST_BPF) /* DNS is looked for in UDP only */
 		return emit_number(builder, STEP_L4_PROTO, PROTO_UDP, 0, yes, no);
 	if (!protocol)
 		return yes;
@@ -173,6 +238,12 @@ static label emit_test(struct builder *builder, const struct test *test, label y
 {
 	if (test->kind == TEST_PAYLOAD)
 		yes = emit_payload(builder, test, yes, no);
+	else if (test->kind == TEST_OPTIONS)
+		yes = emit_number(builder, STEP_OPTIONS, 0, 0, yes, no);
+	else if (test->kind == TEST_DNS_VALID)
+		yes = emit_number(builder, STEP_DNS_VALID, 0, 0, yes, no);
+	else if (test->kind == TEST_BPF)
+		yes = emit_bpf(builder, test, yes, no);
 	else if (test->kind != TEST_PROTOCOL)
 		yes = emit_directions(builder, test, yes, no);
 	return emit_protocol(builder, test, yes, no);
@@ -265,8 +336,11 @@ static void build_overload(struct builder *builder, const struct rule *rule, uns
 	label listed, no = 0;
 
 	listed = emit(builder, &step, 0, 0);
-	for (size_t i = rule->overload_list.n; i-- > 0;)
-		no = emit_net(builder, STEP_SRC_NET, &rule->overload_list.values[i].prefix, listed, no);
+	for (size_t i = list_count(&rule->overload_list); i-- > 0;) {
+		union value value = list_value(&rule->overload_list, i);
+
+		no = emit_net(builder, STEP_SRC_NET, &value.prefix, listed, no);
+	}
 	builder->image->rules[index].overload_step = (__u16)(builder->base + builder->n - no);
 	block_finish(builder);
 	if (!builder->full)
@@ -373,6 +447,13 @@ static bool step_is_sound(const struct image *image, unsigned index)
 		return step->rule < image->n_rules;
 	case STEP_PAYLOAD:
 		return step->offset < IMAGE_PAYLOAD_REACH && step->len >= 1 && step->len <= IMAGE_PAYLOAD_MAX;
+	case STEP_ETHER:
+		return step->offset < IMAGE_PAYLOAD_REACH && step->len >= 1 && step->len <= IMAGE_PAYLOAD_MAX;
+	case STEP_VLAN:
+		return step->offset < 2;
+	case STEP_BPF:
+		return step->len >= 1 && (__u32)step->offset + step->len <= image->n_insns &&
+		       bpf_validate((const struct bpf_insn *)image->insns + step->offset, step->len);
 	case STEP_DNS_UNDER:
 	case STEP_DNS_NAME:
 		return step->len >= 1 && (__u32)step->offset + step->len <= image->n_names;
@@ -397,7 +478,7 @@ int image_check(const struct image *image)
 	if (image->magic != IMAGE_MAGIC || image->version != IMAGE_VERSION || image->bytes != sizeof(*image))
 		return -EINVAL;
 	if (image->n_steps < 1 || image->n_steps > IMAGE_STEPS_MAX || image->n_rules > IMAGE_RULES_MAX ||
-	    image->n_names > IMAGE_NAMES_MAX)
+	    image->n_names > IMAGE_NAMES_MAX || image->n_insns > IMAGE_INSNS_MAX)
 		return -EINVAL;
 	if (image->checksum != image_checksum(image) || !action_is_verdict(image->default_action))
 		return -EINVAL;

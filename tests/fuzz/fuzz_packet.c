@@ -18,6 +18,7 @@
 
 static const char rules_text[] =
 	"set mixed { 192.0.2.0/24, 2001:db8::/32 }\n"
+	"set services { 192.0.2.0/24 . tcp . 80, ::/0 . udp . 1-100, 10.0.0.0/8 . icmp . any }\n"
 	"count udp or tcp or sctp\n"
 	"count ip src 10.0.0.0/8 or ip6 dst @mixed\n"
 	"count ether proto 0x88cc or arp\n"
@@ -29,6 +30,11 @@ static const char rules_text[] =
 	"divert overload pass 1/2 tcp and len > 100\n"
 	"drop dns name under flood.example name torture\n"
 	"count not dns name {www.example.org, example} and dst net 2001:db8::/33\n"
+	"count ttl < 5 or dscp ef or frag {first, last, df} or ip options or ip6 options\n"
+	"count tcp flags syn/syn,ack or icmp type 3/1 or icmp6 code 0 or ether src 02:00:00:00:00:01\n"
+	"count vlan 1-100 and vlan or dst @services\n"
+	"limit 10k pps per src icmp6 or bpf \"ip[6] & 0x20 != 0 or tcp[13] = 2\"\n"
+	"sample 1/10 dns type a or dns valid\n"
 	"drop udp and not port 53\n"
 	"on fragment drop; on truncated pass\n";
 
