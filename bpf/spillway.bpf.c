@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "act/limit.h"
 #include "act/verdict.h"
 #include "classify/match.h"
 #include "port/cell.h"
@@ -62,6 +63,15 @@ struct {
 	__type(value, struct hits);
 } rule_hits SEC(".maps");
 
+/* Token buckets of limit rules. The worker takes from them, too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct limits);
+} limits SEC(".maps");
+
 /* Working memory for one packet. A CPU has one packet at a time in its driver's loop, and each program its own map. */
 struct scratch {
 	struct pkt pkt;
@@ -97,6 +107,16 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 {
 	(void)env;
 	hit(&rule_hits, counter, bytes);
+}
+
+static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
+				       __u32 bytes)
+{
+	__u32 zero = 0;
+	struct limits *buckets = bpf_map_lookup_elem(&limits, &zero);
+
+	(void)env;
+	return buckets && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
@@ -137,11 +157,12 @@ static __always_inline int overload(const struct image *image, const struct matc
 /* Hand the packet to the port of its queue, or say why not. */
 static __always_inline int divert(struct xdp_md *ctx, const struct image *image, const struct match *match, const struct pkt *pkt)
 {
+	const struct image_rule *rule = lookup_rule_at(image, match->divert_rule);
 	__u32 zero = 0, queue = ctx->rx_queue_index;
 	struct cells *shared = bpf_map_lookup_elem(&cells, &zero);
 	struct queue_cell *cell;
 
-	if (!shared || queue >= CELL_QUEUES_MAX)
+	if (!shared || queue >= CELL_QUEUES_MAX || (rule->queue >= 0 && (__u32)rule->queue != queue))
 		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	cell = &shared->queues[queue & (CELL_QUEUES_MAX - 1)];
 	if (!cell->limit)

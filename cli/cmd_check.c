@@ -12,7 +12,7 @@
 #include "base/version.h"
 #include "cli.h"
 
-#define TEXT_MAX ((1u << 20) + 1) /* one more than the rule language takes, so that it can say so */
+#define TEXT_MAX ((256u << 20) + 1) /* one more than the rule language takes, so that it can say so */
 
 const char *tier_name(enum rule_tier tier)
 {
@@ -24,8 +24,8 @@ const char *tier_name(enum rule_tier tier)
 const char *action_name(enum rule_action action)
 {
 	static const char *const names[ACTION_KIND_COUNT] = {
-		[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_ALLOW] = "allow",
-		[ACTION_DROP] = "drop",	  [ACTION_PASS] = "pass",
+		[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_SAMPLE] = "sample", [ACTION_LIMIT] = "limit",
+		[ACTION_ALLOW] = "allow", [ACTION_DROP] = "drop",     [ACTION_PASS] = "pass",
 	};
 
 	return names[action];

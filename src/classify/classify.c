@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "classify/classify.h"
 
+#include <pcap/pcap.h>
 #include <string.h>
+#include <time.h>
 
 #include "classify/dns.h"
 #include "classify/match.h"
@@ -10,6 +12,7 @@
 struct question {
 	bool parsed;
 	size_t len; /* 0: no name */
+	int type;   /* -1: none */
 	uint8_t name[256];
 };
 
@@ -36,33 +39,76 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 	hits->bytes += bytes;
 }
 
+static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
+				       __u32 bytes)
+{
+	struct timespec now;
+
+	if (!env->tally->limits)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return limit_exceeded(env->tally->limits, rule, key, bytes, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
 static const struct question *question_of(const struct match_env *env, const struct pkt *pkt)
 {
 	struct question *question = env->question;
+	const uint8_t *payload = env->data + pkt->payload_off;
+	size_t len = (size_t)(pkt->l3_end - pkt->payload_off);
 
 	if (question->parsed)
 		return question;
 	question->parsed = true;
 	question->len = 0;
+	question->type = -1;
 	if (pkt->l4_proto != PROTO_UDP || !pkt->payload_off || pkt->payload_off >= pkt->l3_end)
 		return question;
-	if (dns_question(env->data + pkt->payload_off, (size_t)(pkt->l3_end - pkt->payload_off), question->name, &question->len))
+	if (dns_question(payload, len, question->name, &question->len))
 		question->len = 0;
+	else
+		question->type = dns_question_type(payload, len, question->len);
 	return question;
+}
+
+static bool match_name(const struct question *question, const struct image *image, const struct image_step *step)
+{
+	const uint8_t *name = IMAGE_AT(image, image->names + step->offset, uint8_t);
+
+	if (!question->len)
+		return false;
+	if (step->kind == STEP_DNS_UNDER)
+		return dns_name_under(question->name, question->len, name, step->len);
+	return question->len == step->len && !memcmp(question->name, name, step->len);
+}
+
+/* The tcpdump expression's program. Before an image is published, image_check() has let libpcap judge each. */
+static bool match_bpf(const struct match_env *env, const struct image *image, const struct image_step *step)
+{
+	return bpf_filter((const struct bpf_insn *)lookup_insn_at(image, step->offset), env->data, env->len, env->len) != 0;
+}
+
+static bool match_answer(const struct match_env *env, const struct image *image, const struct image_step *step,
+			 const struct pkt *pkt)
+{
+	switch (step->kind) {
+	case STEP_BPF:
+		return match_bpf(env, image, step);
+	case STEP_DNS_TYPE: {
+		int type = question_of(env, pkt)->type;
+
+		return type >= 0 && (uint32_t)type >= step->lo && (uint32_t)type <= step->hi;
+	}
+	case STEP_DNS_VALID:
+		return question_of(env, pkt)->type >= 0;
+	default:
+		return match_name(question_of(env, pkt), image, step);
+	}
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
-	const struct question *question = question_of(env, pkt);
-	const uint8_t *name;
-
-	if (!question->len)
-		return DEEP_NO;
-	name = IMAGE_AT(image, image->names + step->offset, __u8);
-	if (step->kind == STEP_DNS_UNDER)
-		return dns_name_under(question->name, question->len, name, step->len) ? DEEP_YES : DEEP_NO;
-	return question->len == step->len && !memcmp(question->name, name, step->len) ? DEEP_YES : DEEP_NO;
+	return match_answer(env, image, step, pkt) ? DEEP_YES : DEEP_NO;
 }
 
 void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,

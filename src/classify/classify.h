@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/limit.h"
 #include "act/verdict.h"
 #include "classify/parse.h"
 
@@ -15,6 +16,7 @@
 struct tally {
 	struct hits verdicts[VERDICT_COUNT];
 	struct hits rules[IMAGE_COUNTERS_MAX]; /* by image_rule.counter */
+	struct limits *limits;		       /* buckets shared with the XDP program; NULL: no rate is ever exceeded */
 };
 
 /*

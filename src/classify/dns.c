@@ -56,6 +56,15 @@ int dns_question(const uint8_t *payload, size_t len, uint8_t ret_name[DNS_NAME_M
 	return 0;
 }
 
+int dns_question_type(const uint8_t *payload, size_t len, size_t name_len)
+{
+	size_t at = DNS_HEADER_LEN + name_len;
+
+	if (at + 4 > len)
+		return -1;
+	return payload[at] << 8 | payload[at + 1];
+}
+
 int dns_name_under(const uint8_t *name, size_t len, const uint8_t *suffix, size_t suffix_len)
 {
 	size_t at = 0;

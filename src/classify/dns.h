@@ -22,6 +22,9 @@
  */
 int dns_question(const uint8_t *payload, size_t len, uint8_t ret_name[DNS_NAME_MAX + 1], size_t *ret_len);
 
+/* The first question's type, where dns_question() found a name of `name_len` bytes; -1: type and class lie beyond the payload. */
+int dns_question_type(const uint8_t *payload, size_t len, size_t name_len);
+
 /* Does `name` equal `suffix` or lie below it? Both in wire form with their root byte. */
 int dns_name_under(const uint8_t *name, size_t len, const uint8_t *suffix, size_t suffix_len);
 

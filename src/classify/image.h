@@ -20,6 +20,7 @@
  *	rows      per row: rule, prefixes, residual program
  *	steps     the residual programs and overload lists
  *	names     DNS names in wire form
+ *	insns     classic BPF of tcpdump expressions
  */
 #ifndef SPILLWAY_CLASSIFY_IMAGE_H
 #define SPILLWAY_CLASSIFY_IMAGE_H
@@ -39,15 +40,19 @@
 #define IMAGE_STEPS_MAX (1u << 20)
 #define IMAGE_STEPS_RULE_MAX 4096u /* of one residual program: what a reader follows at most */
 #define IMAGE_NAMES_MAX (1u << 24)
+#define IMAGE_INSNS_MAX (1u << 18)
+#define IMAGE_BPF_MAX 1024u	  /* instructions of one `bpf "..."` */
 #define IMAGE_PAYLOAD_MAX 16u	  /* bytes one payload step compares */
 #define IMAGE_OVERLOAD_MAX 64u	  /* prefixes on one rule's overload allow-list */
 #define IMAGE_PAYLOAD_REACH 1024u /* highest payload offset a step may name */
 
-/* What a rule does. The first two go on to the next rule, the others end the search. */
+/* What a rule does. Those up to ACTION_LIMIT go on to the next rule, the others end the search. */
 enum rule_action {
 	ACTION_COUNT,
 	ACTION_DIVERT,
-	ACTION_ALLOW, /* straight to the kernel, never through the user tier */
+	ACTION_SAMPLE, /* every n-th packet's first bytes are offered to whoever watches */
+	ACTION_LIMIT,  /* goes on for packets within the rate; those above it are dropped */
+	ACTION_ALLOW,  /* straight to the kernel, never through the user tier */
 	ACTION_DROP,
 	ACTION_PASS,
 	ACTION_KIND_COUNT,
@@ -75,9 +80,30 @@ enum step_kind {
 	STEP_DST_PORT,
 	STEP_LEN,	/* lo..hi: frame length in bytes, Ethernet header to end of data, as tcpdump's `len` */
 	STEP_PAYLOAD,	/* `len` bytes at `offset` behind the transport header: (bytes & mask) == value; false beyond the frame */
+	STEP_TTL,	/* lo..hi: TTL or hop limit */
+	STEP_DSCP,	/* lo..hi */
+	STEP_TCP_FLAGS, /* (flags & hi) == lo, 12 bits with the reserved ones; false without a TCP header */
+	STEP_ICMP,	/* lo..hi: type << 8 | code, of ICMP or ICMPv6, whichever the packet has */
+	STEP_ICMP_CODE, /* lo..hi: the code, whatever the type */
+	STEP_FRAG,	/* any of the FRAG_ bits in lo */
+	STEP_OPTIONS,	/* IPv4 options; IPv6 hop-by-hop or destination options */
+	STEP_ETHER,	/* `len` bytes at `offset` in the frame, compared as in STEP_PAYLOAD */
+	STEP_VLAN,	/* offset = 0: outer tag, 1: inner; lo..hi: identifier */
 	STEP_DNS_UNDER, /* user tier: question name equals or lies under names[offset .. offset+len), wire form, lower case */
 	STEP_DNS_NAME,	/* user tier: question name equals names[offset ..] */
+	STEP_DNS_TYPE,	/* user tier: lo..hi: the question's type */
+	STEP_DNS_VALID, /* user tier: there is a question that can be read */
+	STEP_BPF,	/* user tier: insns[offset .. offset+len) accepts the frame */
 	STEP_KIND_COUNT,
+};
+
+/* What part of an IP packet a frame holds (pkt.frag, STEP_FRAG). Exactly one of the first three, if it is one. */
+enum {
+	FRAG_NONE = 1, /* the whole packet */
+	FRAG_FIRST = 2,
+	FRAG_LATER = 4,
+	FRAG_LAST = 8, /* with FRAG_LATER: the last one */
+	FRAG_DF = 16,  /* IPv4: don't fragment */
 };
 
 struct image_step {
@@ -93,17 +119,34 @@ struct image_step {
 };
 _Static_assert(sizeof(struct image_step) == 64, "one cache line a step");
 
+/* Classic BPF as libpcap writes it (struct bpf_insn): the programs of `bpf "..."`, one after the other. */
+struct image_insn {
+	__u16 code;
+	__u8 jt, jf;
+	__u32 k;
+};
+
+/* Whose packets share a bucket of a limit. */
+enum rule_per { PER_RULE, PER_SRC, PER_DST };
+
 struct image_rule {
-	__u8 action;   /* enum rule_action */
-	__u8 overload; /* enum overload_policy, divert only */
-	__u16 pad0;
+	__u8 action;		 /* enum rule_action */
+	__u8 overload;		 /* enum overload_policy, divert only */
+	__u8 expired;		 /* its ttl is over: written in place while others read */
+	__u8 per;		 /* enum rule_per, limit only */
+	__u8 per_len4, per_len6; /* prefix lengths of a bucket */
+	__u8 by_bits;		 /* cost is a byte's */
+	__u8 pad0;
 	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps, then STEP_RULE = listed, STEP_END = not */
 	__u32 overload_n;
 	__u32 counter; /* index into rule_hits; kept across rule sets while the rule's text is the same */
 	__u32 line;    /* of the source text, for messages */
-	__u32 pad1[3];
+	__u64 cost;    /* limit: of a packet or byte, in ns << LIMIT_SHIFT (act/limit.h) */
+	__u64 burst;   /* limit: what may be taken at once, likewise */
+	__s32 queue;   /* divert: the one whose packets it diverts, -1: of all */
+	__u32 pad1[5];
 };
-_Static_assert(sizeof(struct image_rule) == 32, "power of two: readers mask offsets with it");
+_Static_assert(sizeof(struct image_rule) == 64, "power of two: readers mask offsets with it");
 
 /* Addresses here and in rows are numbers: the first bit of the packet's is the highest, IPv4 in the upper half of the first word. */
 struct image_group {
@@ -177,12 +220,12 @@ struct image {
 	__u32 bytes;	  /* of all regions together */
 	__u32 generation; /* grows by one with each published image */
 	__u64 checksum;	  /* XXH3 over everything behind this field; checked before publishing */
-	__u32 n_rules, n_groups, n_words, n_rows, n_steps, n_names;
+	__u32 n_rules, n_groups, n_words, n_rows, n_steps, n_names, n_insns;
 	__u32 slot_shift, slot_mask;
-	__u32 rules, groups, slots, ranges, rows, steps, names; /* offsets in bytes */
-	__u8 default_action;					/* ACTION_PASS or ACTION_DROP */
-	__u8 policy[CONDITION_COUNT];				/* ACTION_PASS (0 means: the default) or ACTION_DROP */
-	__u8 has_divert;					/* some rule diverts: without one no port is opened */
+	__u32 rules, groups, slots, ranges, rows, steps, names, insns; /* offsets in bytes */
+	__u8 default_action;					       /* ACTION_PASS or ACTION_DROP */
+	__u8 policy[CONDITION_COUNT];				       /* ACTION_PASS (0 means: the default) or ACTION_DROP */
+	__u8 has_divert;					       /* some rule diverts: without one no port is opened */
 	__u8 has_filters;
 	__u8 pad0;
 	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */

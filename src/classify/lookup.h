@@ -181,6 +181,11 @@ static __always_inline const struct image_row *lookup_row_at(const struct image 
 	return IMAGE_AT(image, image->rows + row * (__u32)sizeof(struct image_row), struct image_row);
 }
 
+static __always_inline const struct image_insn *lookup_insn_at(const struct image *image, __u32 insn)
+{
+	return IMAGE_AT(image, image->insns + insn * (__u32)sizeof(struct image_insn), struct image_insn);
+}
+
 static __always_inline const struct image_rule *lookup_rule_at(const struct image *image, __u32 rule)
 {
 	return IMAGE_AT(image, image->rules + rule * (__u32)sizeof(struct image_rule), struct image_rule);

@@ -3,7 +3,7 @@
  * match.h - struct pkt and image to a match: the one classifier of both tiers.
  *
  * Freestanding like parse.h. Three things differ between kernel and user space: the file that includes this one defines struct
- * match_env and the three functions declared below. The XDP tier answers every deep question with DEEP_ASK_USER_TIER.
+ * match_env and the four functions declared below. The XDP tier answers every deep question with DEEP_ASK_USER_TIER.
  *
  * Theory of operation. lookup_candidates() turns the packet's header into one bit a group: may any row of it match? Each group that
  * is left is one hash and one slot; a slot names a run of rows, in the order of their rules; a row is compared by ports and
@@ -27,6 +27,9 @@ struct match_env; /* where the frame and the counters are, as this tier knows th
 static __always_inline int match_load(const struct match_env *env, __u32 off, void *to, __u32 len);
 /* Count a packet of a rule. */
 static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes);
+/* Is the packet above the rate of a limit rule? */
+static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
+				       __u32 bytes);
 /* Answer a question about the payload's meaning (DNS name). */
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt);
@@ -41,17 +44,37 @@ static __always_inline int match_net(const __u64 addr[2], const struct image_ste
 	return (((addr[0] & step->mask[0]) ^ step->value[0]) | ((addr[1] & step->mask[1]) ^ step->value[1])) == 0;
 }
 
-static __always_inline int match_payload(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+/* STEP_PAYLOAD and STEP_ETHER in one, so that there is one place that loads. */
+static __always_inline int match_bytes(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
 {
 	__u64 bytes[2] = { 0, 0 };
-	__u32 off = (__u32)pkt->payload_off + (step->offset & (IMAGE_PAYLOAD_REACH - 1));
+	__u32 off = step->offset & (IMAGE_PAYLOAD_REACH - 1), end = pkt->frame_len;
 	__u32 len = step->len;
 
-	if (!pkt->payload_off || len < 1 || len > IMAGE_PAYLOAD_MAX || off + len > pkt->l3_end)
+	if (step->kind == STEP_PAYLOAD) {
+		if (!pkt->payload_off)
+			return 0;
+		off += pkt->payload_off;
+		end = pkt->l3_end;
+	}
+	if (len < 1 || len > IMAGE_PAYLOAD_MAX || off + len > end)
 		return 0;
 	if (match_load(env, off, bytes, len))
 		return 0;
 	return match_net(bytes, step);
+}
+
+static __always_inline int match_vlan(const struct image_step *step, const struct pkt *pkt)
+{
+	__u32 vlan = step->offset ? pkt->vlan[1] : pkt->vlan[0];
+
+	return pkt->n_vlans > step->offset && vlan >= step->lo && vlan <= step->hi;
+}
+
+static __always_inline int match_icmp(const struct image_step *step, const struct pkt *pkt, __u32 word)
+{
+	return pkt->has_l4 && (pkt->l4_proto == PROTO_ICMP || pkt->l4_proto == PROTO_ICMP6) && word >= step->lo &&
+	       word <= step->hi;
 }
 
 /* The answer to one question, 0 or 1. Deep questions are not asked here. */
@@ -75,7 +98,24 @@ static __always_inline int match_step(const struct match_env *env, const struct 
 	case STEP_LEN:
 		return pkt->frame_len >= step->lo && pkt->frame_len <= step->hi;
 	case STEP_PAYLOAD:
-		return match_payload(env, step, pkt);
+	case STEP_ETHER:
+		return match_bytes(env, step, pkt);
+	case STEP_TTL:
+		return pkt->family && pkt->ttl >= step->lo && pkt->ttl <= step->hi;
+	case STEP_DSCP:
+		return pkt->family && pkt->dscp >= step->lo && pkt->dscp <= step->hi;
+	case STEP_TCP_FLAGS:
+		return pkt->has_l4 && pkt->l4_proto == PROTO_TCP && (pkt->l4_word & step->hi) == step->lo;
+	case STEP_ICMP:
+		return match_icmp(step, pkt, pkt->l4_word);
+	case STEP_ICMP_CODE:
+		return match_icmp(step, pkt, pkt->l4_word & 0xff);
+	case STEP_FRAG:
+		return (pkt->frag & step->lo) != 0;
+	case STEP_OPTIONS:
+		return pkt->options;
+	case STEP_VLAN:
+		return match_vlan(step, pkt);
 	default:
 		return 0;
 	}
@@ -178,17 +218,25 @@ static __always_inline long match_act(struct match_walk *walk)
 		walk->state->decided = 1;
 		return 1;
 	}
+	walk->state->next = found + 1;
+	if (rule->expired)
+		return 0;
 	if (walk->state->counting)
 		match_hit(walk->env, rule->counter, walk->pkt->frame_len);
-	walk->state->next = found + 1;
-	if (rule->action == ACTION_COUNT)
-		return 0;
+	match->action = rule->action;
 	if (rule->action == ACTION_DIVERT) {
 		match->diverted = 1;
 		match->divert_rule = found;
 		return 0;
 	}
-	match->action = rule->action;
+	if (rule->action == ACTION_LIMIT) {
+		/* What the tier in front has let through here is within the rate. */
+		if (!walk->state->counting || !match_limit(walk->env, rule, &walk->state->key, walk->pkt->frame_len))
+			return 0;
+		match->action = ACTION_DROP;
+	} else if (rule->action <= ACTION_LIMIT) {
+		return 0;
+	}
 	match->rule = found;
 	walk->state->decided = 1;
 	return 1;

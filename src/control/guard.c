@@ -327,6 +327,7 @@ int guard_open(const struct guard_config *config, const struct rules *rules, str
 		r = xdp_load(&guard->xdp, ret_message, size);
 	if (!r) {
 		guard->path.cells = xdp_cells(guard->xdp);
+		guard->path.tally.limits = xdp_limits(guard->xdp);
 		guard->path.cells->patience_ns = BEAT_PATIENCE_NS;
 		r = rules_publish(guard, rules, ret_message, size);
 	}

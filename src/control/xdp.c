@@ -28,6 +28,7 @@ struct published {
 struct xdp {
 	struct spillway_bpf *bpf;
 	struct cells *cells;
+	struct limits *limits;
 	struct published *newest;
 	struct bpf_link *link;
 	size_t image_bytes;  /* size class: what an image map of the loaded program holds */
@@ -83,6 +84,8 @@ static struct spillway_bpf *program_load(size_t image_bytes, uint32_t n_counters
 	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.ports, bpf_map__fd(older->maps.ports));
 	if (!r && older)
+		r = bpf_map__reuse_fd(bpf->maps.limits, bpf_map__fd(older->maps.limits));
+	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.verdicts, bpf_map__fd(older->maps.verdicts));
 	if (!r)
 		r = spillway_bpf__load(bpf);
@@ -106,6 +109,16 @@ static int refuse_load(int r, char *ret_message, size_t size)
 		      strerror(-r));
 }
 
+static int map_shared(int map, size_t bytes, void **ret_memory)
+{
+	void *memory = mmap(NULL, page_align(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_memory = memory;
+	return 0;
+}
+
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 {
 	struct xdp *xdp;
@@ -124,11 +137,10 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 		xdp_free(xdp);
 		return refuse_load(r, ret_message, size);
 	}
-	xdp->cells = mmap(NULL, page_align(sizeof(struct cells)), PROT_READ | PROT_WRITE, MAP_SHARED,
-			  bpf_map__fd(xdp->bpf->maps.cells), 0);
-	if (xdp->cells == MAP_FAILED) {
-		r = -errno;
-		xdp->cells = NULL;
+	r = map_shared(bpf_map__fd(xdp->bpf->maps.cells), sizeof(*xdp->cells), (void **)&xdp->cells);
+	if (!r)
+		r = map_shared(bpf_map__fd(xdp->bpf->maps.limits), sizeof(*xdp->limits), (void **)&xdp->limits);
+	if (r) {
 		xdp_free(xdp);
 		return refuse(r, ret_message, size, "cannot map the memory shared with the XDP program: %s", strerror(-r));
 	}
@@ -144,6 +156,8 @@ struct xdp *xdp_free(struct xdp *xdp)
 		bpf_link__destroy(xdp->link);
 	if (xdp->cells)
 		munmap(xdp->cells, page_align(sizeof(struct cells)));
+	if (xdp->limits)
+		munmap(xdp->limits, page_align(sizeof(struct limits)));
 	published_free(xdp->newest);
 	spillway_bpf__destroy(xdp->bpf);
 	free(xdp);
@@ -153,6 +167,11 @@ struct xdp *xdp_free(struct xdp *xdp)
 struct cells *xdp_cells(struct xdp *xdp)
 {
 	return xdp->cells;
+}
+
+struct limits *xdp_limits(struct xdp *xdp)
+{
+	return xdp->limits;
 }
 
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "act/limit.h"
 #include "act/verdict.h"
 #include "classify/image.h"
 #include "control/guard.h"
@@ -23,7 +24,8 @@ struct xdp;
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size);
 struct xdp *xdp_free(struct xdp *xdp); /* NULL is fine; detaches nothing that is pinned */
 
-struct cells *xdp_cells(struct xdp *xdp); /* shared with the program for the life of *xdp */
+struct cells *xdp_cells(struct xdp *xdp);   /* shared with the program for the life of *xdp */
+struct limits *xdp_limits(struct xdp *xdp); /* likewise */
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
 
 /*

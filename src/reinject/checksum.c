@@ -37,7 +37,7 @@ int checksum_complete(uint8_t *data, const struct pkt *pkt)
 	uint64_t pseudo;
 	uint16_t sum;
 
-	if (!pkt->l4_off || !pkt->payload_off || pkt->condition != CONDITION_NONE || pkt->is_fragment)
+	if (!pkt->l4_off || !pkt->payload_off || pkt->condition != CONDITION_NONE || !(pkt->frag & FRAG_NONE))
 		return 0; /* the checksum of a fragment covers bytes that are elsewhere */
 	if (pkt->l4_proto == PROTO_UDP && load_be16(data + pkt->l4_off + 4) == len)
 		field = data + pkt->l4_off + 6;

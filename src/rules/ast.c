@@ -69,8 +69,15 @@ void arena_fini(struct arena *arena)
 }
 
 const char *const action_names[ACTION_KIND_COUNT] = {
-	[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_ALLOW] = "allow",
-	[ACTION_DROP] = "drop",	  [ACTION_PASS] = "pass",
+	[ACTION_COUNT] = "count", [ACTION_DIVERT] = "divert", [ACTION_SAMPLE] = "sample", [ACTION_LIMIT] = "limit",
+	[ACTION_ALLOW] = "allow", [ACTION_DROP] = "drop",     [ACTION_PASS] = "pass",
+};
+
+const char *const list_kind_names[LIST_KIND_COUNT] = {
+	[LIST_PREFIXES] = "prefixes",
+	[LIST_RANGES] = "numbers",
+	[LIST_TUPLES] = "tuples",
+	[LIST_NAMES] = "names",
 };
 
 const char *const condition_names[CONDITION_COUNT] = {
@@ -139,9 +146,87 @@ struct expr *expr_new(struct arena *arena, enum expr_kind kind, struct expr *chi
 	return expr_add(arena, expr, child) ? NULL : expr;
 }
 
+size_t list_count(const struct list *list)
+{
+	return list->set ? list->set->n : list->n;
+}
+
+static const size_t item_sizes[LIST_KIND_COUNT] = {
+	[LIST_PREFIXES] = sizeof(struct prefix),
+	[LIST_RANGES] = sizeof(struct range),
+	[LIST_TUPLES] = sizeof(struct tuple),
+	[LIST_NAMES] = sizeof(struct wire_name),
+};
+
+union value list_value(const struct list *list, size_t index)
+{
+	const struct set *set = list->set;
+	union value value = { 0 };
+
+	if (!set)
+		return list->values[index];
+	memcpy(&value, (const char *)set->items + index * item_sizes[set->kind], item_sizes[set->kind]);
+	return value;
+}
+
+/* Double the room of a set that is full. */
+static int set_grow(struct set *set)
+{
+	size_t room = set->room ? 2 * set->room : 16;
+	void *items = realloc(set->items, room * item_sizes[set->kind]);
+	uint32_t *ttls_s;
+
+	if (!items)
+		return -ENOMEM;
+	set->items = items;
+	if (set->ttls_s) {
+		ttls_s = realloc(set->ttls_s, room * sizeof(*ttls_s));
+		if (!ttls_s)
+			return -ENOMEM;
+		set->ttls_s = ttls_s;
+	}
+	set->room = room;
+	return 0;
+}
+
+int set_add(struct set *set, const union value *value, uint32_t ttl_s)
+{
+	int r = 0;
+
+	if (set->n == SET_ITEMS_MAX)
+		return -E2BIG;
+	if (set->n == set->room)
+		r = set_grow(set);
+	if (r < 0)
+		return r;
+	if (ttl_s && !set->ttls_s) {
+		set->ttls_s = calloc(set->room, sizeof(*set->ttls_s));
+		if (!set->ttls_s)
+			return -ENOMEM;
+	}
+	if (set->ttls_s)
+		set->ttls_s[set->n] = ttl_s;
+	memcpy((char *)set->items + set->n * item_sizes[set->kind], value, item_sizes[set->kind]);
+	set->n++;
+	return 0;
+}
+
+uint64_t rule_burst(const struct rule *rule)
+{
+	uint64_t least = rule->unit == LIMIT_PPS ? 1 : 8 * UINT16_MAX;
+	uint64_t burst = rule->burst ? rule->burst : rule->rate / 10;
+
+	return burst < least && !rule->burst ? least : burst;
+}
+
+bool rule_goes_on(const struct rule *rule)
+{
+	return rule->action <= ACTION_LIMIT;
+}
+
 bool test_is_deep(const struct test *test)
 {
-	return test->kind == TEST_DNS_NAME || test->kind == TEST_DNS_UNDER;
+	return test->kind >= TEST_DNS_NAME;
 }
 
 bool test_uses(const struct test *test, const union value *value)
@@ -150,18 +235,33 @@ bool test_uses(const struct test *test, const union value *value)
 	       test->protocol->family == value->prefix.family;
 }
 
+static bool test_has_values(const struct test *test)
+{
+	switch (test->kind) {
+	case TEST_PROTOCOL:
+	case TEST_PAYLOAD:
+	case TEST_OPTIONS:
+	case TEST_DNS_VALID:
+	case TEST_BPF:
+		return false;
+	default:
+		return true;
+	}
+}
+
 enum constant test_constant(const struct test *test)
 {
+	size_t n = list_count(&test->list);
 	bool any = false;
 
-	if (test->kind == TEST_PROTOCOL || test->kind == TEST_PAYLOAD)
+	if (!test_has_values(test))
 		return CONSTANT_NONE;
-	for (size_t i = 0; i < test->list.n; i++) {
-		const union value *value = &test->list.values[i];
+	for (size_t i = 0; i < n; i++) {
+		union value value = list_value(&test->list, i);
 
-		if (test->kind == TEST_LEN && value->range.lo == 0 && value->range.hi == UINT16_MAX)
+		if (test->kind == TEST_LEN && value.range.lo == 0 && value.range.hi == UINT16_MAX)
 			return CONSTANT_TRUE;
-		any = any || test_uses(test, value);
+		any = any || test_uses(test, &value);
 		if (any && test->kind != TEST_LEN)
 			break;
 	}

@@ -14,8 +14,12 @@
 #include "rules/rules.h"
 
 #define EXPR_DEPTH_MAX 64
+#define RULES_MAX 65536u
 #define SETS_MAX 1024
+#define SET_ITEMS_MAX (1u << 24)
+#define TEXT_MAX (256u << 20)
 #define WARNINGS_MAX 64
+#define TTL_MAX_S (3650u * 86400)
 
 struct arena {
 	struct arena_chunk *chunks;
@@ -30,8 +34,10 @@ void arena_fini(struct arena *arena);
 struct prefix {
 	uint8_t family; /* 4 or 6 */
 	uint8_t len;
-	uint8_t addr[16]; /* network order; IPv4 in the first four */
+	uint16_t zero;	  /* so that equal prefixes are equal bytes */
+	uint8_t addr[16]; /* network order; IPv4 in the first four, the rest zero */
 };
+_Static_assert(sizeof(struct prefix) == 20, "a million of them is 20 MB");
 
 struct range {
 	uint32_t lo, hi; /* inclusive */
@@ -42,26 +48,61 @@ struct wire_name {
 	uint8_t len;
 };
 
-union value {
-	struct prefix prefix;
-	struct range range;
-	struct wire_name name;
+struct mac {
+	uint8_t addr[6];
 };
 
-enum list_kind { LIST_EMPTY, LIST_PREFIXES, LIST_RANGES, LIST_NAMES };
+/* PREFIX . PROTO . PORT: an address with a transport port on the same side. */
+struct tuple {
+	struct prefix prefix;
+	uint16_t port_lo, port_hi; /* 0-65535: any, and packets without ports too */
+	uint8_t proto, zero[3];
+};
+
+union value {
+	struct prefix prefix;
+	struct range range; /* of flags: lo = set, hi = mask; of frag: lo = FRAG_ bits */
+	struct wire_name name;
+	struct mac mac;
+	struct tuple tuple;
+};
+
+enum list_kind { LIST_EMPTY, LIST_PREFIXES, LIST_RANGES, LIST_TUPLES, LIST_NAMES, LIST_KIND_COUNT };
 
 /* One value, `{a, b}` or `@set`. */
 struct list {
-	const struct set *set; /* whose values these are, or NULL */
+	const struct set *set; /* whose values these are; then there are none here */
 	union value *values;
 	size_t n;
 };
 
+size_t list_count(const struct list *list);
+union value list_value(const struct list *list, size_t index);
+
+/*
+ * A named set: one flat array of what it holds. There may be millions of items, so they are not `union value` and not in the
+ * arena: the arrays are freed with the rule set.
+ */
 struct set {
 	const char *name;
+	unsigned index; /* in rules->sets */
 	enum list_kind kind;
-	struct list list;
+	bool typed; /* `type KIND` was written */
+	size_t n, room;
+	union {
+		void *items;
+		struct prefix *prefixes;
+		struct range *ranges;
+		struct tuple *tuples;
+		struct wire_name *names; /* their bytes are in the arena */
+	};
+	uint32_t *ttls_s; /* of each item, 0: that of the set; NULL: no item has its own */
+	uint32_t ttl_s;	  /* of items without their own; 0: they stay */
+	uint32_t size;	  /* `size N`: items to make room for, 0: as many as there are */
 };
+
+extern const char *const list_kind_names[LIST_KIND_COUNT];
+int set_add(struct set *set, const union value *value, uint32_t ttl_s); /* 0, -E2BIG: full, or -ENOMEM */
 
 /* `ip`, `udp`, ...: a question of its own, or in front of `src`, `port` and so on. */
 struct protocol {
@@ -84,8 +125,21 @@ enum test_kind {
 	TEST_ETHER_PROTO,
 	TEST_LEN,
 	TEST_PAYLOAD,
-	TEST_DNS_NAME,
+	TEST_TTL,
+	TEST_DSCP,
+	TEST_FLAGS,
+	TEST_ICMP_TYPE, /* ranges of type << 8 | code */
+	TEST_ICMP_CODE,
+	TEST_FRAG,
+	TEST_OPTIONS,
+	TEST_ETHER_ADDR,
+	TEST_VLAN,
+	TEST_DNS_NAME, /* from here on the user tier's */
 	TEST_DNS_UNDER,
+	TEST_DNS_TYPE,
+	TEST_DNS_VALID,
+	TEST_BPF,
+	TEST_KIND_COUNT,
 };
 
 struct test {
@@ -95,6 +149,10 @@ struct test {
 	struct list list;
 	uint16_t payload_at, payload_len;
 	uint8_t payload_mask[IMAGE_PAYLOAD_MAX], payload_value[IMAGE_PAYLOAD_MAX];
+	uint8_t vlan_tag;		/* 0: the outer, 1: the inner */
+	const char *bpf_text;		/* the tcpdump expression */
+	const struct image_insn *insns; /* what libpcap made of it */
+	uint16_t n_insns;
 };
 
 enum expr_kind { EXPR_TEST, EXPR_NOT, EXPR_AND, EXPR_OR };
@@ -133,9 +191,21 @@ struct statement {
 	enum rule_action action; /* of on and default; of a rule see there */
 };
 
+enum limit_unit { LIMIT_PPS, LIMIT_BPS };
+enum limit_per { LIMIT_PER_NONE, LIMIT_PER_SRC, LIMIT_PER_DST };
+
 struct rule {
 	const struct statement *statement;
 	enum rule_action action;
+	uint64_t rate, burst; /* limit: packets or bits a second; packets or bits, 0: not said (rule_burst()) */
+	enum limit_unit unit;
+	enum limit_per per;
+	uint8_t per_len4, per_len6; /* one bucket for each prefix of that length */
+	uint32_t sample_n;	    /* sample: every n-th */
+	uint32_t ttl_s;		    /* the rule ends then; 0: never */
+	bool log;
+	int queue;	     /* divert: the one to bring the packets to, -1: not said */
+	const char *program; /* divert: who gets them, or NULL */
 	enum overload_policy overload;
 	uint32_t overload_n;
 	struct list overload_list;
@@ -144,15 +214,21 @@ struct rule {
 	const char *text;
 };
 
+/* What a limit without `burst` lets through at once: a tenth of a second's worth, at least one packet. */
+uint64_t rule_burst(const struct rule *rule);
+bool rule_goes_on(const struct rule *rule); /* is the next rule tried behind it? */
+
 struct rules {
 	struct arena arena;
 	struct source source;
+	char *text; /* the source's, ours; NULL: not from a text */
 	struct statement **statements;
 	size_t n_statements;
 	struct rule **rules;
 	size_t n_rules;
 	struct set **sets;
 	size_t n_sets;
+	uint16_t set_slots[2 * SETS_MAX]; /* by hash of the name: index + 1 */
 	enum rule_action default_action;
 	enum rule_action policy[CONDITION_COUNT]; /* 0: the default */
 	struct rules_error *warnings;

@@ -82,6 +82,17 @@ static uint64_t word_of(const uint8_t *bytes)
 	return word;
 }
 
+/* What a tuple says beside its prefix. */
+static void tuple_narrow(const struct tuple *tuple, int lane, struct image_range *range)
+{
+	range->lo[LANE_PROTO] = range->hi[LANE_PROTO] = tuple->proto;
+	if (tuple->port_lo == 0 && tuple->port_hi == UINT16_MAX)
+		return;
+	range->lo[LANE_HAS_PORTS] = 1;
+	range->lo[lane] = tuple->port_lo;
+	range->hi[lane] = tuple->port_hi;
+}
+
 /* One value in one direction. */
 static struct box value_box(const struct test *test, const union value *value, bool src)
 {
@@ -95,6 +106,8 @@ static struct box value_box(const struct test *test, const union value *value, b
 		addr[1] = word_of(value->prefix.addr + 8);
 		*(src ? &box.src_len : &box.dst_len) = value->prefix.len;
 		box.family = value->prefix.family;
+		if (test->list.set && test->list.set->kind == LIST_TUPLES)
+			tuple_narrow(&value->tuple, lane, &box.range);
 		return box;
 	}
 	if (test->kind == TEST_PORT)
@@ -110,7 +123,7 @@ static struct box value_box(const struct test *test, const union value *value, b
 static struct box protocol_box(const struct test *test)
 {
 	const struct protocol *protocol = test->protocol;
-	int l4_proto = test_is_deep(test) ? PROTO_UDP : protocol ? protocol->l4_proto : -1;
+	int l4_proto = test_is_deep(test) && test->kind != TEST_BPF ? PROTO_UDP : protocol ? protocol->l4_proto : -1;
 	struct box box = everything;
 
 	if (l4_proto >= 0)
@@ -124,12 +137,13 @@ static int list_boxes(const struct test *test, bool src, const struct box *withi
 {
 	int r = 0;
 
-	for (size_t i = 0; i < test->list.n && r == 0; i++) {
+	for (size_t i = 0; i < list_count(&test->list) && r == 0; i++) {
+		union value value = list_value(&test->list, i);
 		struct box box;
 
-		if (!test_uses(test, &test->list.values[i]))
+		if (!test_uses(test, &value))
 			continue;
-		box = value_box(test, &test->list.values[i], src);
+		box = value_box(test, &value, src);
 		if (box_shared(&box, within, &box))
 			r = ret->n < BOXES_MAX ? boxes_add(ret, &box) : boxes_give_up(ret);
 		if (ret->more)

@@ -4,12 +4,16 @@
  * flat block. And the check of such a block, which promises a reader that nothing in it leads out of it or round in it.
  */
 #include <errno.h>
+#include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "act/limit.h"
 #include "classify/lookup.h"
 #include "rules/build.h"
+
+_Static_assert(sizeof(struct image_insn) == sizeof(struct bpf_insn), "instructions are libpcap's");
 
 void *builder_grow(struct builder *builder, void *array, size_t *room, size_t n, size_t element)
 {
@@ -32,6 +36,7 @@ static void builder_fini(struct builder *builder)
 {
 	free(builder->steps);
 	free(builder->names);
+	free(builder->insns);
 	free(builder->rows);
 }
 
@@ -78,6 +83,21 @@ static int build_rule(struct builder *builder, const struct rule *rule, uint32_t
 	return r;
 }
 
+/* A limit's rate as what a packet or byte costs, in time. */
+static void build_limit(const struct rule *rule, struct image_rule *ret)
+{
+	uint64_t second = 1000000000ull << LIMIT_SHIFT;
+	bool by_bits = rule->unit == LIMIT_BPS;
+	double cost = (double)second / (double)rule->rate * (by_bits ? 8 : 1);
+
+	ret->by_bits = by_bits;
+	ret->cost = cost < 1 ? 1 : (__u64)(cost + 0.5);
+	ret->burst = (__u64)((double)rule_burst(rule) / (by_bits ? 8 : 1) * (double)ret->cost);
+	ret->per = rule->per == LIMIT_PER_SRC ? PER_SRC : rule->per == LIMIT_PER_DST ? PER_DST : PER_RULE;
+	ret->per_len4 = rule->per_len4;
+	ret->per_len6 = rule->per_len6;
+}
+
 static int build_rules(struct builder *builder, const struct rules *rules, const uint32_t *counter_of,
 		       struct image_rule *ret_rules, bool *ret_has_divert, struct rules_error *ret_error)
 {
@@ -91,7 +111,10 @@ static int build_rules(struct builder *builder, const struct rules *rules, const
 			.overload_n = rule->overload_n,
 			.counter = counter_of ? counter_of[i] : i,
 			.line = rule->statement->line,
+			.queue = rule->action == ACTION_DIVERT ? rule->queue : -1,
 		};
+		if (rule->action == ACTION_LIMIT)
+			build_limit(rule, &ret_rules[i]);
 		*ret_has_divert = *ret_has_divert || rule->action == ACTION_DIVERT;
 		r = build_rule(builder, rule, i);
 		if (r == 0 && rule->overload == OVERLOAD_ALLOW)
@@ -132,6 +155,7 @@ static int image_lay_out(struct image *head, const struct builder *builder, cons
 	head->n_rows = (__u32)tables->n_rows;
 	head->n_steps = (__u32)builder->base;
 	head->n_names = (__u32)builder->n_names;
+	head->n_insns = (__u32)builder->n_insns;
 	head->slot_shift = 64 - tables->slot_bits;
 	head->slot_mask = (1u << tables->slot_bits) - 1;
 	head->rules = place(&at, head->n_rules * sizeof(struct image_rule));
@@ -151,6 +175,7 @@ static int image_lay_out(struct image *head, const struct builder *builder, cons
 	head->rows = place(&at, head->n_rows * sizeof(struct image_row));
 	head->steps = place(&at, head->n_steps * sizeof(struct image_step));
 	head->names = place(&at, head->n_names);
+	head->insns = place(&at, head->n_insns * sizeof(struct image_insn));
 	memcpy(head->bits, tables->bits, sizeof(head->bits));
 	memcpy(head->family_groups, tables->family_groups, sizeof(head->family_groups));
 	if (at > IMAGE_BYTES_MAX)
@@ -197,6 +222,7 @@ static void image_fill(struct image *image, const struct builder *builder, const
 	}
 	copy_to(image, image->steps, builder->steps, image->n_steps * sizeof(struct image_step));
 	copy_to(image, image->names, builder->names, image->n_names);
+	copy_to(image, image->insns, builder->insns, image->n_insns * sizeof(struct image_insn));
 }
 
 static int image_assemble(const struct image *head, struct builder *builder, const struct image_rule *rules,
@@ -272,7 +298,7 @@ static bool region_is_sound(const struct image *image, __u32 offset, __u64 n, si
 static bool regions_are_sound(const struct image *image)
 {
 	if (image->n_rules > IMAGE_RULES_MAX || image->n_groups > IMAGE_GROUPS_MAX || image->n_rows > IMAGE_ROWS_MAX ||
-	    image->n_steps > IMAGE_STEPS_MAX || image->n_names > IMAGE_NAMES_MAX)
+	    image->n_steps > IMAGE_STEPS_MAX || image->n_names > IMAGE_NAMES_MAX || image->n_insns > IMAGE_INSNS_MAX)
 		return false;
 	if ((image->n_words != 1 && image->n_words != IMAGE_WORDS_MAX) || image->n_groups > 64 * image->n_words)
 		return false;
@@ -293,7 +319,8 @@ static bool regions_are_sound(const struct image *image)
 	       region_is_sound(image, image->ranges, image->n_rows, sizeof(struct image_range)) &&
 	       region_is_sound(image, image->rows, image->n_rows, sizeof(struct image_row)) &&
 	       region_is_sound(image, image->steps, image->n_steps, sizeof(struct image_step)) &&
-	       region_is_sound(image, image->names, image->n_names, 1);
+	       region_is_sound(image, image->names, image->n_names, 1) &&
+	       region_is_sound(image, image->insns, image->n_insns, sizeof(struct image_insn));
 }
 
 static bool tables_are_sound(const struct image *image)
@@ -328,7 +355,13 @@ static bool step_is_sound(const struct image *image, unsigned index)
 		return false;
 	switch (step->kind) {
 	case STEP_PAYLOAD:
+	case STEP_ETHER:
 		return step->offset < IMAGE_PAYLOAD_REACH && step->len >= 1 && step->len <= IMAGE_PAYLOAD_MAX;
+	case STEP_VLAN:
+		return step->offset < 2;
+	case STEP_BPF:
+		return step->len >= 1 && step->offset < image->n_insns && step->offset + step->len <= image->n_insns &&
+		       bpf_validate((const struct bpf_insn *)lookup_insn_at(image, step->offset), step->len);
 	case STEP_DNS_UNDER:
 	case STEP_DNS_NAME:
 		return step->len >= 1 && step->offset < image->n_names && step->offset + step->len <= image->n_names;
@@ -339,7 +372,8 @@ static bool step_is_sound(const struct image *image, unsigned index)
 
 static bool rule_is_sound(const struct image *image, const struct image_rule *rule)
 {
-	return rule->action < ACTION_KIND_COUNT && rule->overload < OVERLOAD_POLICY_COUNT && rule->counter < IMAGE_COUNTERS_MAX &&
+	return rule->action < ACTION_KIND_COUNT && rule->per <= PER_DST && rule->per_len4 <= 32 && rule->per_len6 <= 128 &&
+	       rule->overload < OVERLOAD_POLICY_COUNT && rule->counter < IMAGE_COUNTERS_MAX &&
 	       (rule->overload != OVERLOAD_ALLOW || rule->overload_step < image->n_steps);
 }
 

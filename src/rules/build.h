@@ -40,6 +40,8 @@ struct builder {
 	size_t n;    /* steps of the block so far */
 	uint8_t *names;
 	size_t n_names, names_room;
+	struct image_insn *insns;
+	size_t n_insns, insns_room;
 	struct build_row *rows;
 	size_t n_rows, rows_room;
 	const char *full; /* what ran out, or NULL */

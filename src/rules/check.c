@@ -7,11 +7,6 @@
 
 #include "rules/ast.h"
 
-static bool rule_ends_search(const struct rule *rule)
-{
-	return rule->action != ACTION_COUNT && rule->action != ACTION_DIVERT;
-}
-
 __attribute__((format(printf, 3, 4))) static void warn(struct rules *rules, const struct rule *rule, const char *format, ...)
 {
 	const struct statement *statement = rule->statement;
@@ -24,7 +19,7 @@ __attribute__((format(printf, 3, 4))) static void warn(struct rules *rules, cons
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	source_error(&rules->source, statement->at, statement->len, warning, "%s", message);
+	source_error_line(&rules->source, statement->line, statement->at, statement->len, warning, message);
 	rules->n_warnings++;
 }
 
@@ -60,7 +55,7 @@ int rules_check(struct rules *rules)
 			asked = false;
 		}
 		asked = asked || rule->match->deep;
-		if (!decided && rule_ends_search(rule) && expr_constant(rule->match, CONSTANT_NONE) == CONSTANT_TRUE)
+		if (!decided && !rule_goes_on(rule) && expr_constant(rule->match, CONSTANT_NONE) == CONSTANT_TRUE)
 			decided = rule;
 	}
 	if (diverting && !asked && !decided && rules->default_action == ACTION_PASS)

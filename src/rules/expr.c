@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "classify/parse.h"
 #include "rules/parser.h"
 
 static int parse_term(struct parser *parser, struct expr **ret_expr);
@@ -155,62 +156,91 @@ static bool at_value(const struct parser *parser, enum value_type type)
 	if ((word.text[0] >= '0' && word.text[0] <= '9') || word.text[0] == '@' || literal_is_address(word))
 		return true;
 	if (type == VALUE_PROTO)
-		return word.text[0] == '\\' || (literal_is_proto_name(word) && !protocol_find(word.text, word.len));
-	return type == VALUE_PORT && literal_is_port_name(word);
+		return word.text[0] == '\\' || (vocabulary_has(VOCABULARY_PROTO, word) && !protocol_find(word.text, word.len));
+	return type == VALUE_PORT && vocabulary_has(VOCABULARY_PORT, word);
 }
 
-static int parse_protocol(struct parser *parser, const struct protocol *protocol, struct expr **ret_expr)
+/* A list of values and nothing before it. */
+static int parse_plain_test(struct parser *parser, enum value_type type, struct test *test, struct expr **ret_expr)
 {
-	struct test test = { .kind = TEST_PROTOCOL, .protocol = protocol };
-	int r;
+	struct qualifiers in = { .type = type };
+	int r = parse_list(parser, &in, &test->list);
 
-	r = next(parser);
-	if (r < 0)
-		return r;
-	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
-		return parse_qualified(parser, protocol, ret_expr);
-	if (at_value(parser, VALUE_PORT))
-		return fail(parser, "expected `host`, `net`, `port`, `src` or `dst` between `%s` and `%.*s`", protocol->word,
-			    WORD_ARG(token_word(parser)));
-	return new_test(parser, &test, ret_expr);
+	return r < 0 ? r : new_test(parser, test, ret_expr);
 }
 
+/* ether proto TYPES | ether src|dst|host ADDRESSES */
 static int parse_ether(struct parser *parser, struct expr **ret_expr)
 {
-	struct qualifiers in = { .type = VALUE_ETHER_PROTO };
-	struct test test = { .kind = TEST_ETHER_PROTO };
+	struct test test = { .kind = TEST_ETHER_ADDR };
 	int r;
 
 	r = next(parser);
 	if (r < 0)
 		return r;
-	if (!at_word(parser, "proto"))
-		return fail(parser, "expected `proto` behind `ether`");
+	if (at_word(parser, "proto")) {
+		test.kind = TEST_ETHER_PROTO;
+		r = next(parser);
+		return r < 0 ? r : parse_plain_test(parser, VALUE_ETHER_PROTO, &test, ret_expr);
+	}
+	if (!at_word(parser, "src") && !at_word(parser, "dst") && !at_word(parser, "host"))
+		return fail(parser, "expected `src`, `dst`, `host` or `proto` behind `ether`");
+	r = parse_direction(parser, &test.direction);
+	if (r == 0 && at_word(parser, "host"))
+		r = next(parser);
+	return r < 0 ? r : parse_plain_test(parser, VALUE_MAC, &test, ret_expr);
+}
+
+/* vlan [N]: the first of a match asks for the outer tag, the second for the inner one, as in tcpdump. */
+static int parse_vlan(struct parser *parser, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_VLAN, .vlan_tag = (uint8_t)parser->vlans };
+	union value any = { .range = { 0, 4095 } };
+	int r;
+
+	if (parser->vlans == PKT_VLANS_MAX)
+		return fail(parser, "a third `vlan`: frames are read behind at most two tags");
+	parser->vlans++;
 	r = next(parser);
-	if (r == 0)
-		r = parse_list(parser, &in, &test.list);
+	if (r < 0)
+		return r;
+	if (at_value(parser, VALUE_VLAN))
+		return parse_plain_test(parser, VALUE_VLAN, &test, ret_expr);
+	r = list_add(parser, &test.list, &any);
 	return r < 0 ? r : new_test(parser, &test, ret_expr);
 }
 
-/* The frame lengths that `OPERATOR bound` means; `!=` is the caller's. */
-static int length_range(struct parser *parser, int oper, uint32_t bound, struct range *ret)
+/* A field that is compared with numbers. */
+struct field {
+	const char *word, *what;
+	enum test_kind kind;
+	enum value_type type;
+	uint32_t max;
+};
+
+static const struct field field_len = { "len", "frame length", TEST_LEN, VALUE_LEN, UINT16_MAX };
+static const struct field field_ttl = { "ttl", "TTL", TEST_TTL, VALUE_TTL, UINT8_MAX };
+static const struct field field_dscp = { "dscp", "DSCP", TEST_DSCP, VALUE_DSCP, 63 };
+
+/* The numbers that `OPERATOR bound` means; `!=` is the caller's. */
+static int field_range(struct parser *parser, const struct field *field, int oper, uint32_t bound, struct range *ret)
 {
 	switch (oper) {
 	case '<':
 		if (bound == 0)
-			return fail(parser, "no frame is shorter than 0 bytes");
+			return fail(parser, "no %s is below 0", field->what);
 		*ret = (struct range){ 0, bound - 1 };
 		return 0;
 	case '>':
-		if (bound == UINT16_MAX)
-			return fail(parser, "no frame is longer than %u bytes", bound);
-		*ret = (struct range){ bound + 1, UINT16_MAX };
+		if (bound == field->max)
+			return fail(parser, "no %s is above %u", field->what, bound);
+		*ret = (struct range){ bound + 1, field->max };
 		return 0;
 	case TOKEN_LE:
 		*ret = (struct range){ 0, bound };
 		return 0;
 	case TOKEN_GE:
-		*ret = (struct range){ bound, UINT16_MAX };
+		*ret = (struct range){ bound, field->max };
 		return 0;
 	default:
 		*ret = (struct range){ bound, bound };
@@ -219,36 +249,34 @@ static int length_range(struct parser *parser, int oper, uint32_t bound, struct 
 }
 
 /* OPERATOR N, the operator read before. */
-static int parse_length_bound(struct parser *parser, int oper, struct expr **ret_expr)
+static int parse_bound(struct parser *parser, const struct field *field, int oper, struct test *test, struct expr **ret_expr)
 {
-	struct test test = { .kind = TEST_LEN };
 	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
-	union value value;
+	union value value = { 0 };
 	uint32_t bound;
 	int r;
 
 	if (!at_kind(parser, TOKEN_WORD))
-		return fail(parser, "expected a frame length, found %s", parser_found(parser, buffer));
-	if (literal_number(token_word(parser), "frame length", UINT16_MAX, &bound, message) < 0)
+		return fail(parser, "expected a %s, found %s", field->what, parser_found(parser, buffer));
+	if (literal_number(token_word(parser), field->what, field->max, &bound, message) < 0)
 		return fail(parser, "%s", message);
-	r = length_range(parser, oper, bound, &value.range);
+	r = field_range(parser, field, oper, bound, &value.range);
 	if (r == 0)
-		r = list_add(parser, &test.list, &value);
+		r = list_add(parser, &test->list, &value);
 	if (r == 0)
 		r = next(parser);
 	if (r == 0)
-		r = new_test(parser, &test, ret_expr);
+		r = new_test(parser, test, ret_expr);
 	if (r < 0 || oper != TOKEN_NE)
 		return r;
 	*ret_expr = expr_new(&parser->rules->arena, EXPR_NOT, *ret_expr);
 	return *ret_expr ? 0 : -ENOMEM;
 }
 
-/* len A-B | len {A, B-C} | len @set | len < N ... */
-static int parse_len(struct parser *parser, struct expr **ret_expr)
+/* len A-B | len {A, B-C} | len @set | len < N ...; the token is the word `len`. */
+static int parse_field(struct parser *parser, const struct field *field, const struct protocol *protocol, struct expr **ret_expr)
 {
-	struct qualifiers in = { .type = VALUE_LEN };
-	struct test test = { .kind = TEST_LEN };
+	struct test test = { .kind = field->kind, .protocol = protocol };
 	int r, oper;
 
 	r = next(parser);
@@ -257,24 +285,130 @@ static int parse_len(struct parser *parser, struct expr **ret_expr)
 	oper = parser->lexer.token.kind;
 	if (oper == '<' || oper == '>' || oper == TOKEN_LE || oper == TOKEN_GE || oper == TOKEN_EQ || oper == TOKEN_NE) {
 		r = next(parser);
-		return r < 0 ? r : parse_length_bound(parser, oper, ret_expr);
+		return r < 0 ? r : parse_bound(parser, field, oper, &test, ret_expr);
 	}
-	r = parse_list(parser, &in, &test.list);
-	return r < 0 ? r : new_test(parser, &test, ret_expr);
+	return parse_plain_test(parser, field->type, &test, ret_expr);
+}
+
+static int parse_len(struct parser *parser, struct expr **ret_expr)
+{
+	return parse_field(parser, &field_len, NULL, ret_expr);
 }
 
 static int parse_less(struct parser *parser, struct expr **ret_expr)
 {
+	struct test test = { .kind = TEST_LEN };
 	int r = next(parser);
 
-	return r < 0 ? r : parse_length_bound(parser, TOKEN_LE, ret_expr);
+	return r < 0 ? r : parse_bound(parser, &field_len, TOKEN_LE, &test, ret_expr);
 }
 
 static int parse_greater(struct parser *parser, struct expr **ret_expr)
 {
+	struct test test = { .kind = TEST_LEN };
 	int r = next(parser);
 
-	return r < 0 ? r : parse_length_bound(parser, TOKEN_GE, ret_expr);
+	return r < 0 ? r : parse_bound(parser, &field_len, TOKEN_GE, &test, ret_expr);
+}
+
+/* Questions about a header: which protocol words may stand in front. */
+enum header_owner { OWNER_IP, OWNER_IP_NAMED, OWNER_TCP, OWNER_ICMP };
+
+static const struct header_word {
+	const char *word;
+	enum header_owner owner;
+	enum test_kind kind;
+	enum value_type type;
+} header_words[] = {
+	{ "ttl", OWNER_IP, TEST_TTL, VALUE_TTL },
+	{ "dscp", OWNER_IP, TEST_DSCP, VALUE_DSCP },
+	{ "frag", OWNER_IP, TEST_FRAG, VALUE_FRAG },
+	{ "options", OWNER_IP_NAMED, TEST_OPTIONS, VALUE_NONE },
+	{ "flags", OWNER_TCP, TEST_FLAGS, VALUE_FLAGS },
+	{ "type", OWNER_ICMP, TEST_ICMP_TYPE, VALUE_ICMP_TYPE },
+	{ "code", OWNER_ICMP, TEST_ICMP_CODE, VALUE_ICMP_CODE },
+};
+
+static const struct header_word *at_header_word(const struct parser *parser)
+{
+	for (size_t i = 0; i < COUNT_OF(header_words); i++)
+		if (at_word(parser, header_words[i].word))
+			return &header_words[i];
+	return NULL;
+}
+
+static bool protocol_owns(const struct protocol *protocol, enum header_owner owner)
+{
+	switch (owner) {
+	case OWNER_IP:
+		return !protocol || (protocol->family && protocol->l4_proto < 0);
+	case OWNER_IP_NAMED:
+		return protocol && protocol->family && protocol->l4_proto < 0;
+	case OWNER_TCP:
+		return protocol && protocol->l4_proto == PROTO_TCP;
+	default:
+		return protocol && (protocol->l4_proto == PROTO_ICMP || protocol->l4_proto == PROTO_ICMP6);
+	}
+}
+
+/* The token is the header word; `protocol` stood before it, or NULL. */
+static int parse_header(struct parser *parser, const struct header_word *word, const struct protocol *protocol,
+			struct expr **ret_expr)
+{
+	static const char *const owners[] = { "`ip` or `ip6`", "`ip` or `ip6`", "`tcp`", "`icmp` or `icmp6`" };
+	struct test test = { .kind = word->kind, .protocol = protocol };
+	enum value_type type = word->type;
+	int r;
+
+	if (word->owner == OWNER_TCP && !protocol)
+		test.protocol = protocol_find("tcp", 3);
+	if (!protocol_owns(test.protocol, word->owner))
+		return fail(parser, "`%s` is asked of %s: write %s in front", word->word, owners[word->owner],
+			    owners[word->owner]);
+	if (word->kind == TEST_TTL || word->kind == TEST_DSCP)
+		return parse_field(parser, word->kind == TEST_TTL ? &field_ttl : &field_dscp, protocol, ret_expr);
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (word->kind == TEST_OPTIONS)
+		return new_test(parser, &test, ret_expr);
+	if (word->kind == TEST_ICMP_TYPE && protocol->l4_proto == PROTO_ICMP6)
+		type = VALUE_ICMP6_TYPE;
+	return parse_plain_test(parser, type, &test, ret_expr);
+}
+
+/* `ttl 10m` is an option of the rule, `ttl 10` is not. The token is the word `ttl`. */
+static bool at_ttl_option(const struct parser *parser)
+{
+	struct rules_error ignored;
+	struct lexer ahead = parser->lexer;
+	const char *last;
+
+	ahead.error = &ignored;
+	if (lexer_next(&ahead) < 0 || ahead.token.kind != TOKEN_WORD)
+		return false;
+	last = ahead.source->text + ahead.token.at + ahead.token.len - 1;
+	return strchr("smhd", *last) != NULL;
+}
+
+static int parse_protocol(struct parser *parser, const struct protocol *protocol, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_PROTOCOL, .protocol = protocol };
+	const struct header_word *word;
+	int r;
+
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
+		return parse_qualified(parser, protocol, ret_expr);
+	word = at_header_word(parser);
+	if (word && !(word->kind == TEST_TTL && (!protocol_owns(protocol, OWNER_IP) || at_ttl_option(parser))))
+		return parse_header(parser, word, protocol, ret_expr);
+	if (at_value(parser, VALUE_PORT))
+		return fail(parser, "expected `host`, `net`, `port`, `src` or `dst` between `%s` and `%.*s`", protocol->word,
+			    WORD_ARG(token_word(parser)));
+	return new_test(parser, &test, ret_expr);
 }
 
 static int parse_hex(struct parser *parser, const char *what, uint8_t ret_bytes[IMAGE_PAYLOAD_MAX], size_t *ret_len)
@@ -347,33 +481,51 @@ static int parse_payload(struct parser *parser, struct expr **ret_expr)
 	return r < 0 ? r : new_test(parser, &test, ret_expr);
 }
 
-/* dns name [under] NAMES */
+/* dns name [under] NAMES | dns type TYPES | dns valid */
 static int parse_dns(struct parser *parser, struct expr **ret_expr)
 {
-	struct qualifiers in = { .type = VALUE_NAME };
 	struct test test = { .kind = TEST_DNS_NAME };
 	int r;
 
 	r = next(parser);
 	if (r < 0)
 		return r;
-	if (!at_word(parser, "name"))
-		return fail(parser, "expected `name` behind `dns`");
+	if (at_word(parser, "valid"))
+		test.kind = TEST_DNS_VALID;
+	else if (at_word(parser, "type"))
+		test.kind = TEST_DNS_TYPE;
+	else if (!at_word(parser, "name"))
+		return fail(parser, "expected `name`, `type` or `valid` behind `dns`");
 	r = next(parser);
-	if (r == 0 && at_word(parser, "under")) {
+	if (r == 0 && test.kind == TEST_DNS_NAME && at_word(parser, "under")) {
 		test.kind = TEST_DNS_UNDER;
 		r = next(parser);
 	}
+	if (r < 0)
+		return r;
+	if (test.kind == TEST_DNS_VALID)
+		return new_test(parser, &test, ret_expr);
+	return parse_plain_test(parser, test.kind == TEST_DNS_TYPE ? VALUE_DNS_TYPE : VALUE_NAME, &test, ret_expr);
+}
+
+/* bpf "EXPRESSION" */
+static int parse_bpf(struct parser *parser, struct expr **ret_expr)
+{
+	struct test test = { .kind = TEST_BPF };
+	int r;
+
+	r = next(parser);
 	if (r == 0)
-		r = parse_list(parser, &in, &test.list);
+		r = parse_bpf_text(parser, &test);
 	return r < 0 ? r : new_test(parser, &test, ret_expr);
 }
 
 static int unknown_primitive(struct parser *parser)
 {
 	static const char *const words[] = {
-		"ip",  "ip6",  "arp",	    "tcp",   "udp",   "sctp", "icmp", "icmp6",	 "gre",	    "src", "dst", "host",
-		"net", "port", "portrange", "proto", "ether", "len",  "less", "greater", "payload", "dns", "not",
+		"ip",	   "ip6",  "arp",  "tcp",   "udp",	 "sctp",    "icmp",  "icmp6", "gre", "src",
+		"dst",	   "host", "net",  "port",  "portrange", "proto",   "ether", "vlan",  "len", "less",
+		"greater", "ttl",  "dscp", "flags", "frag",	 "payload", "dns",   "bpf",   "not",
 	};
 	struct word word = token_word(parser);
 	char buffer[FOUND_MAX];
@@ -394,10 +546,11 @@ static int parse_primitive(struct parser *parser, struct expr **ret_expr)
 		const char *word;
 		int (*parse)(struct parser *parser, struct expr **ret_expr);
 	} primitives[] = {
-		{ "ether", parse_ether },     { "len", parse_len },	    { "less", parse_less },
-		{ "greater", parse_greater }, { "payload", parse_payload }, { "dns", parse_dns },
+		{ "ether", parse_ether },     { "vlan", parse_vlan },	    { "len", parse_len }, { "less", parse_less },
+		{ "greater", parse_greater }, { "payload", parse_payload }, { "dns", parse_dns }, { "bpf", parse_bpf },
 	};
 	const struct protocol *protocol = NULL;
+	const struct header_word *word = at_header_word(parser);
 
 	parser->carry = (struct qualifiers){ 0 };
 	if (at_kind(parser, TOKEN_WORD))
@@ -406,6 +559,8 @@ static int parse_primitive(struct parser *parser, struct expr **ret_expr)
 		return parse_protocol(parser, protocol, ret_expr);
 	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
 		return parse_qualified(parser, NULL, ret_expr);
+	if (word)
+		return parse_header(parser, word, NULL, ret_expr);
 	for (size_t i = 0; i < COUNT_OF(primitives); i++)
 		if (at_word(parser, primitives[i].word))
 			return primitives[i].parse(parser, ret_expr);
@@ -517,5 +672,6 @@ static int parse_expr(struct parser *parser, struct expr **ret_expr)
 int parse_match(struct parser *parser, struct expr **ret_expr)
 {
 	parser->carry = (struct qualifiers){ 0 };
+	parser->vlans = 0;
 	return parse_expr(parser, ret_expr);
 }

@@ -12,9 +12,14 @@ void lexer_init(struct lexer *lexer, const struct source *source, struct rules_e
 }
 
 /* Not isalnum(): a rule file means the same in every locale. */
+static const bool word_bytes[256] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true, ['.'] = true, [':'] = true,
+	['/'] = true,	      ['-'] = true,	    ['@'] = true,	  ['*'] = true, ['+'] = true,
+};
+
 static bool is_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("_.:/-@*", c));
+	return word_bytes[(unsigned char)c];
 }
 
 static bool is_graphic(char c)
@@ -63,15 +68,15 @@ static void skip_blanks(struct lexer *lexer)
 
 static size_t word_length(const struct lexer *lexer)
 {
-	size_t len = 0;
+	const char *text = lexer->source->text + lexer->at;
+	size_t len = 0, room = lexer->source->len - lexer->at;
 
 	for (;;) {
-		if (is_word(peek(lexer, len)))
+		while (len < room && is_word(text[len]))
 			len++;
-		else if (peek(lexer, len) == '\\' && is_graphic(peek(lexer, len + 1)))
-			len += 2; /* an escape in a DNS name */
-		else
+		if (peek(lexer, len) != '\\' || !is_graphic(peek(lexer, len + 1)))
 			return len;
+		len += 2; /* an escape in a DNS name */
 	}
 }
 
@@ -188,21 +193,31 @@ static void error_take_line(const struct source *source, size_t at, struct rules
 	memcpy(error->text, text + start, end - start);
 }
 
-int source_error(const struct source *source, size_t at, size_t width, struct rules_error *ret_error, const char *format, ...)
+int source_error_line(const struct source *source, unsigned line, size_t at, size_t width, struct rules_error *ret_error,
+		      const char *message)
 {
-	va_list args;
-
 	memset(ret_error, 0, sizeof(*ret_error));
-	ret_error->line = 1;
-	for (size_t i = 0; i < at; i++)
+	ret_error->line = source->lines_before + 1;
+	for (size_t i = 0; i < at && !line; i++)
 		ret_error->line += source->text[i] == '\n';
+	if (line)
+		ret_error->line = line;
 	ret_error->width = width ? (unsigned)width : 1;
 	strncpy(ret_error->file, source->file, sizeof(ret_error->file) - 1);
 	error_take_line(source, at, ret_error);
-	va_start(args, format);
-	vsnprintf(ret_error->message, sizeof(ret_error->message), format, args);
-	va_end(args);
+	strncpy(ret_error->message, message, sizeof(ret_error->message) - 1);
 	return -EINVAL;
+}
+
+int source_error(const struct source *source, size_t at, size_t width, struct rules_error *ret_error, const char *format, ...)
+{
+	char message[sizeof(ret_error->message)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	return source_error_line(source, 0, at, width, ret_error, message);
 }
 
 int file_error(const char *file, int code, struct rules_error *ret_error, const char *format, ...)

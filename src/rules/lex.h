@@ -13,6 +13,7 @@
 struct source {
 	const char *file, *text;
 	size_t len;
+	unsigned lines_before; /* of the file, if the text is a part of it */
 };
 
 /* Other tokens are their character: ( ) { } , ! & < > */
@@ -48,6 +49,9 @@ void lexer_init(struct lexer *lexer, const struct source *source, struct rules_e
 int lexer_next(struct lexer *lexer); /* to lexer->token; 0 or -EINVAL with *lexer->error filled */
 
 /* Fill *ret_error with a message about `width` bytes at `at`. Always -EINVAL, so that callers can return it. */
+/* The line is not counted if the caller knows it: `line`, or 0. */
+int source_error_line(const struct source *source, unsigned line, size_t at, size_t width, struct rules_error *ret_error,
+		      const char *message);
 int source_error(const struct source *source, size_t at, size_t width, struct rules_error *ret_error, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 /* The same about the file or text as a whole. Always `code`. */

@@ -7,19 +7,22 @@
 
 #include "rules/parser.h"
 
-#define TEXT_MAX (1u << 20)
+#define READ_FIRST 65536
+#define TOO_LONG "the text is longer than 256 MiB"
 
-static int new_rules(const char *text, size_t len, const char *file, struct rules **ret_rules)
+/* Takes `text` over, freed here on an error too: messages show its lines as long as the rule set lives. */
+static int new_rules(char *text, size_t len, const char *file, struct rules **ret_rules)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
 
-	if (!rules)
+	if (!rules) {
+		free(text);
 		return -ENOMEM;
+	}
 	rules->default_action = ACTION_PASS;
-	rules->source.text = arena_copy(&rules->arena, text, len);
-	rules->source.file = arena_copy(&rules->arena, file, strlen(file));
-	rules->source.len = len;
-	if (!rules->source.text || !rules->source.file) {
+	rules->text = text;
+	rules->source = (struct source){ .text = text, .len = len, .file = arena_copy(&rules->arena, file, strlen(file)) };
+	if (!rules->source.file) {
 		rules_free(rules);
 		return -ENOMEM;
 	}
@@ -27,34 +30,36 @@ static int new_rules(const char *text, size_t len, const char *file, struct rule
 	return 0;
 }
 
+/* The text of each rule, one behind the other in one buffer: opening a stream for each would take longer than parsing. */
 static int rule_texts(struct rules *rules)
 {
-	for (size_t i = 0; i < rules->n_rules; i++) {
-		char *text = NULL;
-		size_t len;
-		FILE *out = open_memstream(&text, &len);
+	size_t *starts = malloc((rules->n_rules + 1) * sizeof(*starts));
+	char *text = NULL, *kept = NULL;
+	size_t len;
+	FILE *out = starts ? open_memstream(&text, &len) : NULL;
 
-		if (!out)
-			return -ENOMEM;
+	for (size_t i = 0; out && i < rules->n_rules; i++) {
+		starts[i] = (size_t)ftello(out);
 		statement_print(rules->rules[i]->statement, out);
-		if (fclose(out) == 0)
-			rules->rules[i]->text = arena_copy(&rules->arena, text, len);
-		free(text);
-		if (!rules->rules[i]->text)
-			return -ENOMEM;
+		fputc('\0', out);
 	}
-	return 0;
+	if (out && fclose(out) == 0)
+		kept = arena_copy(&rules->arena, text, len);
+	for (size_t i = 0; kept && i < rules->n_rules; i++)
+		rules->rules[i]->text = kept + starts[i];
+	free(text);
+	free(starts);
+	return kept ? 0 : -ENOMEM;
 }
 
-static int parse(const char *text, size_t len, const char *file, const char *directory, struct rules **ret_rules,
+/* Takes `text` over. */
+static int parse(char *text, size_t len, const char *file, const char *directory, struct rules **ret_rules,
 		 struct rules_error *ret_error)
 {
 	struct parser parser = { .directory = directory, .error = ret_error };
 	struct rules *rules;
 	int r;
 
-	if (len > TEXT_MAX)
-		return file_error(file, -E2BIG, ret_error, "the text is longer than 1 MiB");
 	r = new_rules(text, len, file, &rules);
 	if (r < 0)
 		return file_error(file, r, ret_error, "out of memory");
@@ -77,14 +82,22 @@ static int parse(const char *text, size_t len, const char *file, const char *dir
 
 int load_text(int fd, char **ret_text, size_t *ret_len)
 {
-	char *text = malloc(TEXT_MAX + 1);
-	size_t len = 0;
+	size_t len = 0, room = 0;
+	char *text = NULL;
 	ssize_t n;
 
-	if (!text)
-		return -ENOMEM;
 	do {
-		n = read(fd, text + len, TEXT_MAX + 1 - len);
+		if (len == room) {
+			char *grown = realloc(text, room ? 2 * room : READ_FIRST);
+
+			if (!grown) {
+				free(text);
+				return -ENOMEM;
+			}
+			text = grown;
+			room = room ? 2 * room : READ_FIRST;
+		}
+		n = read(fd, text + len, room - len);
 		if (n > 0)
 			len += (size_t)n;
 	} while ((n > 0 && len <= TEXT_MAX) || (n < 0 && errno == EINTR));
@@ -101,7 +114,15 @@ int load_text(int fd, char **ret_text, size_t *ret_len)
 
 int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
 {
-	return parse(text, len, file, NULL, ret_rules, ret_error);
+	char *copy;
+
+	if (len > TEXT_MAX)
+		return file_error(file, -E2BIG, ret_error, TOO_LONG);
+	copy = malloc(len ? len : 1);
+	if (!copy)
+		return file_error(file, -ENOMEM, ret_error, "out of memory");
+	memcpy(copy, text, len);
+	return parse(copy, len, file, NULL, ret_rules, ret_error);
 }
 
 static int load_fd(int fd, const char *path, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
@@ -113,14 +134,16 @@ static int load_fd(int fd, const char *path, const char *file, struct rules **re
 
 	r = load_text(fd, &text, &len);
 	if (r == -E2BIG)
-		return file_error(file, r, ret_error, "the text is longer than 1 MiB");
+		return file_error(file, r, ret_error, TOO_LONG);
 	if (r < 0)
 		return file_error(file, r, ret_error, "cannot read: %s", strerror(-r));
 	directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
-	r = directory ? parse(text, len, file, directory, ret_rules, ret_error)
-		      : file_error(file, -ENOMEM, ret_error, "out of memory");
+	if (!directory) {
+		free(text);
+		return file_error(file, -ENOMEM, ret_error, "out of memory");
+	}
+	r = parse(text, len, file, directory, ret_rules, ret_error);
 	free(directory);
-	free(text);
 	return r;
 }
 
@@ -141,6 +164,11 @@ int rules_load(const char *path, struct rules **ret_rules, struct rules_error *r
 struct rules *rules_free(struct rules *rules)
 {
 	if (rules) {
+		for (size_t i = 0; i < rules->n_sets; i++) {
+			free(rules->sets[i]->items);
+			free(rules->sets[i]->ttls_s);
+		}
+		free(rules->text);
 		arena_fini(&rules->arena);
 		free(rules);
 	}

@@ -1,119 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rules/parser.h"
 
 #define NAME_MAX_LEN 63
-#define SAMPLE_MAX 1000000
-#define SET_ITEMS_MAX 65536u
+#define QUEUES_MAX 4096
 
-static int add_set_value(struct parser *parser, struct set *set)
-{
-	struct qualifiers in = { .type = VALUE_SET_NUMBER };
-	struct word word = token_word(parser);
-	enum list_kind kind = literal_is_address(word) ? LIST_PREFIXES : LIST_RANGES;
-
-	if (set->kind != LIST_EMPTY && set->kind != kind)
-		return fail(parser, "set `%s` holds %s: `%.*s` is none", set->name,
-			    set->kind == LIST_PREFIXES ? "addresses" : "numbers", WORD_ARG(word));
-	if (set->list.n == SET_ITEMS_MAX)
-		return fail(parser, "set `%s` has more than %u items, which no image has room for", set->name, SET_ITEMS_MAX);
-	set->kind = kind;
-	if (kind == LIST_PREFIXES)
-		in.type = VALUE_ADDR;
-	return parse_list_value(parser, &in, &set->list);
-}
-
-/* One item a line; blank lines and # comments between. */
-static int parse_set_lines(struct parser *parser, struct set *set)
-{
-	char buffer[FOUND_MAX];
-	int r;
-
-	r = next(parser);
-	while (r == 0 && !at_kind(parser, TOKEN_END)) {
-		if (at_kind(parser, TOKEN_BREAK)) {
-			r = next(parser);
-			continue;
-		}
-		if (!at_kind(parser, TOKEN_WORD))
-			return fail(parser, "expected one address or number a line, found %s", parser_found(parser, buffer));
-		r = add_set_value(parser, set);
-		if (r == 0 && !at_end(parser))
-			return fail(parser, "expected one address or number a line, found %s behind it",
-				    parser_found(parser, buffer));
-	}
-	return r;
-}
-
-static int read_set_file(struct parser *parser, const char *path, struct set *set)
-{
-	struct source source = { .file = path };
-	struct parser lines = { .rules = parser->rules, .error = parser->error };
-	char *text;
-	int fd, r;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return fail(parser, "cannot open %.200s: %s", path, strerror(errno));
-	r = load_text(fd, &text, &source.len);
-	close(fd);
-	if (r == -E2BIG)
-		return fail(parser, "%.200s is longer than 1 MiB", path);
-	if (r < 0 && r != -ENOMEM)
-		return fail(parser, "cannot read %.200s: %s", path, strerror(-r));
-	if (r < 0)
-		return r;
-	source.text = text;
-	lexer_init(&lines.lexer, &source, parser->error);
-	r = parse_set_lines(&lines, set);
-	free(text);
-	return r;
-}
-
-/* file "NAME", the word `file` read before */
-static int parse_set_file(struct parser *parser, struct set *set)
-{
-	struct word name;
-	char buffer[FOUND_MAX];
-	char *path;
-	int r;
-
-	if (!at_kind(parser, TOKEN_STRING))
-		return fail(parser, "expected a file name in \"...\", found %s", parser_found(parser, buffer));
-	if (!parser->directory)
-		return fail(parser, "`file` is read only where the rules come from a file themselves");
-	name = token_word(parser);
-	if (name.len <= 2)
-		return fail(parser, "this file name is empty");
-	if (asprintf(&path, "%s%.*s", name.text[1] == '/' ? "" : parser->directory, (int)name.len - 2, name.text + 1) < 0)
-		return -ENOMEM;
-	r = read_set_file(parser, path, set);
-	free(path);
-	return r < 0 ? r : next(parser);
-}
-
-static int parse_set_item(struct parser *parser, void *userdata)
-{
-	struct set *set = userdata;
-	char buffer[FOUND_MAX];
-	int r;
-
-	if (!at_word(parser, "file")) {
-		if (!at_kind(parser, TOKEN_WORD))
-			return fail(parser, "expected an address, a number or `file`, found %s", parser_found(parser, buffer));
-		return add_set_value(parser, set);
-	}
-	r = next(parser);
-	return r < 0 ? r : parse_set_file(parser, set);
-}
-
-/* Names of sets and rules. */
-static int parse_name(struct parser *parser, const char *what, const char **ret_name)
+int parse_name(struct parser *parser, const char *what, const char **ret_name)
 {
 	struct word word = token_word(parser);
 	char buffer[FOUND_MAX];
@@ -130,6 +24,17 @@ static int parse_name(struct parser *parser, const char *what, const char **ret_
 	return *ret_name ? next(parser) : -ENOMEM;
 }
 
+int parse_duration(struct parser *parser, uint32_t *ret_s)
+{
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected a time such as 10m, found %s", parser_found(parser, buffer));
+	if (literal_duration(token_word(parser), ret_s, message) < 0)
+		return fail(parser, "%s", message);
+	return next(parser);
+}
+
 static struct statement *statement_new(struct parser *parser, enum statement_kind kind, const struct token *start)
 {
 	struct statement *statement = arena_alloc(&parser->rules->arena, sizeof(*statement));
@@ -140,40 +45,6 @@ static struct statement *statement_new(struct parser *parser, enum statement_kin
 	statement->line = start->line;
 	statement->at = start->at;
 	return statement;
-}
-
-/* set NAME { item, ... } */
-static int parse_set(struct parser *parser, const struct token *start, struct statement **ret_statement)
-{
-	struct rules *rules = parser->rules;
-	struct statement *statement = statement_new(parser, STATEMENT_SET, start);
-	struct set *set = arena_alloc(&rules->arena, sizeof(*set));
-	struct set **sets = arena_grow(&rules->arena, rules->sets, rules->n_sets, sizeof(*sets));
-	struct word name = token_word(parser);
-	char buffer[FOUND_MAX];
-	int r;
-
-	if (!statement || !set || !sets)
-		return -ENOMEM;
-	rules->sets = sets;
-	if (rules->n_sets == SETS_MAX)
-		return fail(parser, "more than %d sets", SETS_MAX);
-	if (at_set(parser))
-		return fail(parser, "the `@` stands only where a set is used");
-	if (at_kind(parser, TOKEN_WORD) && set_find(rules, name))
-		return fail(parser, "set `%.*s` exists already", WORD_ARG(name));
-	r = parse_name(parser, "set", &set->name);
-	if (r < 0)
-		return r;
-	if (!at_kind(parser, '{'))
-		return fail(parser, "expected `{`, found %s", parser_found(parser, buffer));
-	r = parse_braces(parser, parse_set_item, set);
-	if (r < 0)
-		return r;
-	sets[rules->n_sets++] = set;
-	statement->set = set;
-	*ret_statement = statement;
-	return 0;
 }
 
 /* on fragment|unparsed|truncated pass|drop */
@@ -214,9 +85,12 @@ static int parse_overload_allow(struct parser *parser, struct rule *rule)
 	if (!at_kind(parser, '{') && !at_set(parser))
 		return fail(parser, "expected a list {ADDRESS, ...} or @set behind `overload allow`");
 	r = parse_list(parser, &in, &rule->overload_list);
-	if (r == 0 && rule->overload_list.n > IMAGE_OVERLOAD_MAX)
-		return parser_fail(parser, &list, "%zu prefixes on an overload list: at most %u", rule->overload_list.n,
-				   IMAGE_OVERLOAD_MAX);
+	if (r == 0 && list_count(&rule->overload_list) > IMAGE_OVERLOAD_MAX)
+		return parser_fail(parser, &list, "%zu prefixes on an overload list: at most %u",
+				   list_count(&rule->overload_list), IMAGE_OVERLOAD_MAX);
+	if (r == 0 && rule->overload_list.set && rule->overload_list.set->kind == LIST_TUPLES)
+		return parser_fail(parser, &list, "an overload list holds addresses: set `%s` holds tuples",
+				   rule->overload_list.set->name);
 	rule->overload = OVERLOAD_ALLOW;
 	return r;
 }
@@ -230,14 +104,8 @@ static int parse_overload_sample(struct parser *parser, struct rule *rule)
 	rule->overload = OVERLOAD_PASS;
 	if (!at_kind(parser, TOKEN_WORD) || word.text[0] < '0' || word.text[0] > '9')
 		return 0;
-	if (word.len < 3 || memcmp(word.text, "1/", 2))
-		return fail(parser, "expected `1/N`, one packet in N: `%.*s`", WORD_ARG(word));
-	word.text += 2;
-	word.len -= 2;
-	if (literal_number(word, "sample 1 in", SAMPLE_MAX, &rule->overload_n, message) < 0)
+	if (literal_one_in(word, &rule->overload_n, message) < 0)
 		return fail(parser, "%s", message);
-	if (rule->overload_n == 0)
-		return fail(parser, "one packet in 0 is impossible: `overload drop` passes none");
 	rule->overload = OVERLOAD_SAMPLE;
 	return next(parser);
 }
@@ -267,29 +135,184 @@ static int parse_overload(struct parser *parser, struct rule *rule)
 	return policy == OVERLOAD_ALLOW ? parse_overload_allow(parser, rule) : parse_overload_sample(parser, rule);
 }
 
-/* `name WORD` behind the match */
-static int parse_options(struct parser *parser, struct rule *rule)
+static int parse_queue(struct parser *parser, struct rule *rule)
 {
-	static const char *const words[] = { "and", "or", "name" };
-	char buffer[FOUND_MAX], meant[FOUND_MAX];
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+	uint32_t queue;
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected the number of a queue, found %s", parser_found(parser, buffer));
+	if (literal_number(token_word(parser), "queue", QUEUES_MAX - 1, &queue, message) < 0)
+		return fail(parser, "%s", message);
+	rule->queue = (int)queue;
+	return next(parser);
+}
+
+/* [queue N] [to PROGRAM] [overload ...], in any order */
+static int parse_divert(struct parser *parser, struct rule *rule)
+{
+	bool overload = false;
+	int r = 0;
+
+	while (r == 0) {
+		if (at_word(parser, "queue") && rule->queue < 0) {
+			r = next(parser);
+			if (r == 0)
+				r = parse_queue(parser, rule);
+		} else if (at_word(parser, "to") && !rule->program) {
+			r = next(parser);
+			if (r == 0)
+				r = parse_name(parser, "program", &rule->program);
+		} else if (at_word(parser, "overload") && !overload) {
+			overload = true;
+			r = parse_overload(parser, rule);
+		} else {
+			return 0;
+		}
+	}
+	return r;
+}
+
+/* src/LEN4/LEN6 behind `per`: one length means a host's, or a network's, twice as long in IPv6. */
+static int parse_per(struct parser *parser, struct rule *rule)
+{
+	struct word word = token_word(parser), parts[2] = { { 0 } };
+	const char *slash = at_kind(parser, TOKEN_WORD) ? memchr(word.text, '/', word.len) : NULL;
+	struct word side = { word.text, slash ? (size_t)(slash - word.text) : word.len };
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+	uint32_t lens[2] = { 32, 64 };
+
+	if (!at_kind(parser, TOKEN_WORD) || (!word_is(side, "src") && !word_is(side, "dst")))
+		return fail(parser, "expected `src` or `dst`, with a prefix length as in src/24, found %s",
+			    parser_found(parser, buffer));
+	for (int i = 0; i < 2 && slash; i++) {
+		const char *end = word.text + word.len, *next_slash = memchr(slash + 1, '/', (size_t)(end - slash - 1));
+
+		parts[i] = (struct word){ slash + 1, (size_t)((next_slash ? next_slash : end) - slash - 1) };
+		if (!parts[i].len || (i == 1 && next_slash))
+			return fail(parser, "`%.*s`: write src/LENGTH or src/LENGTH4/LENGTH6", WORD_ARG(word));
+		if (literal_number(parts[i], i ? "IPv6 prefix length" : "IPv4 prefix length", i ? 128 : 32, &lens[i], message) <
+		    0)
+			return fail(parser, "%s", message);
+		slash = next_slash;
+	}
+	if (parts[0].len && !parts[1].len)
+		lens[1] = 2 * lens[0];
+	rule->per = word_is(side, "src") ? LIMIT_PER_SRC : LIMIT_PER_DST;
+	rule->per_len4 = (uint8_t)lens[0];
+	rule->per_len6 = (uint8_t)lens[1];
+	return next(parser);
+}
+
+static int parse_scaled(struct parser *parser, const char *what, uint64_t *ret)
+{
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected a %s, found %s", what, parser_found(parser, buffer));
+	if (literal_scaled(token_word(parser), what, ret, message) < 0)
+		return fail(parser, "%s", message);
+	return next(parser);
+}
+
+/* N pps|bps [burst M] [per src|dst[/LEN]] */
+static int parse_limit(struct parser *parser, struct rule *rule)
+{
+	char buffer[FOUND_MAX];
 	int r;
 
-	while (at_word(parser, "name")) {
-		if (rule->name)
-			return fail(parser, "the rule has a name already");
+	r = parse_scaled(parser, "rate", &rule->rate);
+	if (r < 0)
+		return r;
+	if (!at_word(parser, "pps") && !at_word(parser, "bps"))
+		return fail(parser, "expected `pps` or `bps` behind the rate, found %s", parser_found(parser, buffer));
+	rule->unit = at_word(parser, "pps") ? LIMIT_PPS : LIMIT_BPS;
+	r = next(parser);
+	if (r == 0 && at_word(parser, "burst")) {
 		r = next(parser);
 		if (r == 0)
-			r = parse_name(parser, "rule", &rule->name);
-		if (r < 0)
-			return r;
+			r = parse_scaled(parser, "burst", &rule->burst);
 	}
-	if (at_end(parser))
+	if (r == 0 && at_word(parser, "per")) {
+		r = next(parser);
+		if (r == 0)
+			r = parse_per(parser, rule);
+	}
+	return r;
+}
+
+/* 1/N */
+static int parse_sample(struct parser *parser, struct rule *rule)
+{
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX];
+
+	if (!at_kind(parser, TOKEN_WORD))
+		return fail(parser, "expected `1/N`, one packet in N, found %s", parser_found(parser, buffer));
+	if (literal_one_in(token_word(parser), &rule->sample_n, message) < 0)
+		return fail(parser, "%s", message);
+	return next(parser);
+}
+
+/* What stands between an action and its match. */
+static int parse_action(struct parser *parser, struct rule *rule)
+{
+	if (at_word(parser, "overload") && rule->action != ACTION_DIVERT)
+		return fail(parser, "only `divert` can be overloaded");
+	switch (rule->action) {
+	case ACTION_DIVERT:
+		return parse_divert(parser, rule);
+	case ACTION_LIMIT:
+		return parse_limit(parser, rule);
+	case ACTION_SAMPLE:
+		return parse_sample(parser, rule);
+	default:
 		return 0;
+	}
+}
+
+/* One of `name WORD`, `ttl TIME`, `log`, if it is there and was not before. */
+static int parse_option(struct parser *parser, struct rule *rule, bool *ret_found)
+{
+	bool name = at_word(parser, "name"), ttl = at_word(parser, "ttl"), log = at_word(parser, "log");
+	int r;
+
+	*ret_found = name || ttl || log;
+	if (name && rule->name)
+		return fail(parser, "the rule has a name already");
+	if ((ttl && rule->ttl_s) || (log && rule->log))
+		return fail(parser, "`%s` stands here already", ttl ? "ttl" : "log");
+	if (!*ret_found)
+		return 0;
+	r = next(parser);
+	if (r < 0)
+		return r;
+	if (name)
+		return parse_name(parser, "rule", &rule->name);
+	if (ttl)
+		return parse_duration(parser, &rule->ttl_s);
+	rule->log = true;
+	return 0;
+}
+
+/* Behind the match. */
+static int parse_options(struct parser *parser, struct rule *rule)
+{
+	static const char *const words[] = { "and", "or", "name", "ttl", "log" };
+	char buffer[FOUND_MAX], meant[FOUND_MAX];
+	bool found = true;
+	int r = 0;
+
+	while (r == 0 && found)
+		r = parse_option(parser, rule, &found);
+	if (r < 0 || at_end(parser))
+		return r;
 	if (at_kind(parser, ')'))
 		return fail(parser, "this `)` closes nothing");
-	if (rule->name)
-		return fail(parser, "expected the end of the statement, found %s", parser_found(parser, buffer));
-	return fail(parser, "expected `and`, `or`, `name` or the end of the statement, found %s%s", parser_found(parser, buffer),
+	if (rule->name || rule->ttl_s || rule->log)
+		return fail(parser, "expected `name`, `ttl`, `log` or the end of the statement, found %s",
+			    parser_found(parser, buffer));
+	return fail(parser, "expected `and`, `or`, `name`, `ttl`, `log` or the end of the statement, found %s%s",
+		    parser_found(parser, buffer),
 		    at_kind(parser, TOKEN_WORD) ? parser_suggest(token_word(parser), words, COUNT_OF(words), meant) : "");
 }
 
@@ -311,7 +334,7 @@ static int parse_default(struct parser *parser, const struct token *start, enum 
 	return 0;
 }
 
-/* ACTION [overload ...] MATCH [options] */
+/* ACTION [what belongs to it] MATCH [options] */
 static int parse_rule(struct parser *parser, const struct token *start, enum rule_action action, struct statement **ret_statement)
 {
 	struct rules *rules = parser->rules;
@@ -324,16 +347,14 @@ static int parse_rule(struct parser *parser, const struct token *start, enum rul
 		return -ENOMEM;
 	rule->statement = statement;
 	rule->action = action;
+	rule->queue = -1;
 	statement->rule = rule;
 	rules->rules = grown;
-	if (at_word(parser, "overload")) {
-		if (action != ACTION_DIVERT)
-			return fail(parser, "only `divert` can be overloaded");
-		r = parse_overload(parser, rule);
-		if (r < 0)
-			return r;
-	}
-	r = parse_match(parser, &rule->match);
+	if (rules->n_rules == RULES_MAX)
+		return parser_fail(parser, start, "more than %u rules: lists of addresses or ports belong into sets", RULES_MAX);
+	r = parse_action(parser, rule);
+	if (r == 0)
+		r = parse_match(parser, &rule->match);
 	if (r == 0)
 		r = parse_options(parser, rule);
 	if (r < 0)
@@ -345,17 +366,18 @@ static int parse_rule(struct parser *parser, const struct token *start, enum rul
 
 static int parse_unknown(struct parser *parser, const struct token *start)
 {
-	static const char *const words[] = { "set", "on", "allow", "drop", "count", "divert", "pass" };
+	static const char *const words[] = { "set", "on", "allow", "drop", "limit", "count", "sample", "divert", "pass" };
 	struct word word = { parser->lexer.source->text + start->at, start->len };
 	char buffer[FOUND_MAX];
 
 	if (start->kind != TOKEN_WORD)
-		return parser_fail(parser, start,
-				   "expected a statement (set, on, allow, drop, count, divert, pass), found `%.*s`",
-				   WORD_ARG(word));
+		return parser_fail(
+			parser, start,
+			"expected a statement (set, on, allow, drop, limit, count, sample, divert, pass), found `%.*s`",
+			WORD_ARG(word));
 	parser_suggest(word, words, COUNT_OF(words), buffer);
 	return parser_fail(parser, start, "`%.*s` is not a statement%s", WORD_ARG(word),
-			   *buffer ? buffer : ": set, on, allow, drop, count, divert or pass");
+			   *buffer ? buffer : ": set, on, allow, drop, limit, count, sample, divert or pass");
 }
 
 static int parse_statement(struct parser *parser, struct statement **ret_statement)
@@ -369,8 +391,10 @@ static int parse_statement(struct parser *parser, struct statement **ret_stateme
 	r = next(parser);
 	if (r < 0)
 		return r;
-	if (word_is(word, "set"))
-		return parse_set(parser, &start, ret_statement);
+	if (word_is(word, "set")) {
+		*ret_statement = statement_new(parser, STATEMENT_SET, &start);
+		return *ret_statement ? parse_set(parser, *ret_statement) : -ENOMEM;
+	}
 	if (word_is(word, "on"))
 		return parse_on(parser, &start, ret_statement);
 	for (unsigned i = 0; i < ACTION_KIND_COUNT; i++) {

@@ -4,7 +4,9 @@
  *
  *	load.c   files and texts to rule sets
  *	parse.c  statements
+ *	set.c    sets, inline and from files
  *	expr.c   matches: questions joined by and, or, not
+ *	bpf.c    tcpdump expressions, which libpcap compiles
  *	list.c   one value, {a, b}, @set
  *	parser.c the token at hand, and messages about it
  *
@@ -27,7 +29,18 @@ enum value_type {
 	VALUE_ETHER_PROTO,
 	VALUE_LEN,
 	VALUE_NAME,
+	VALUE_TTL,
+	VALUE_DSCP,
+	VALUE_FLAGS,
+	VALUE_ICMP_TYPE,
+	VALUE_ICMP6_TYPE,
+	VALUE_ICMP_CODE,
+	VALUE_FRAG,
+	VALUE_MAC,
+	VALUE_VLAN,
+	VALUE_DNS_TYPE,
 	VALUE_SET_NUMBER,
+	VALUE_SET_TUPLE,
 };
 
 /* The words in front of a value. */
@@ -44,6 +57,8 @@ struct parser {
 	struct qualifiers carry; /* what a value that stands alone takes over; type VALUE_NONE: nothing */
 	size_t end;		 /* of the token before */
 	unsigned depth;
+	unsigned vlans;	       /* `vlan`s of this match so far */
+	bool in_braces;	       /* within a list: a comma ends a value */
 	bool values_only;      /* within `port (53 or 80)` */
 	const char *directory; /* where `file` reads from, "" or with final slash; NULL: nowhere */
 };
@@ -102,14 +117,24 @@ int parse_list_value(struct parser *parser, const struct qualifiers *in, struct 
 int parse_braces(struct parser *parser, int (*item)(struct parser *parser, void *userdata), void *userdata);
 int parse_list(struct parser *parser, const struct qualifiers *in, struct list *ret); /* one value, `{a, b}` or `@set` */
 const struct set *set_find(const struct rules *rules, struct word name);
+void set_register(struct rules *rules, struct set *set); /* so that set_find() finds it */
 
 /* expr.c */
 int parse_match(struct parser *parser, struct expr **ret_expr);
 
+/* bpf.c: the tcpdump expression in the string at the token, compiled, into the test */
+int parse_bpf_text(struct parser *parser, struct test *test);
+
+/* set.c */
+int parse_set(struct parser *parser, struct statement *statement); /* behind the word `set` */
+
 /* parse.c */
-int parse_text(struct parser *parser); /* the whole text, into parser->rules */
+int parse_text(struct parser *parser);						/* the whole text, into parser->rules */
+int parse_name(struct parser *parser, const char *what, const char **ret_name); /* of a set, rule, program */
+int parse_duration(struct parser *parser, uint32_t *ret_s);
 
 /* load.c */
-int load_text(int fd, char **ret_text, size_t *ret_len); /* the rest of a file; -E2BIG: over 1 MiB. The caller frees the text */
+int load_text(int fd, char **ret_text,
+	      size_t *ret_len); /* the rest of a file; -E2BIG: over TEXT_MAX. The caller frees the text */
 
 #endif

@@ -111,6 +111,49 @@ static label emit_name(struct builder *builder, enum test_kind kind, const struc
 	return emit(builder, &step, yes, no);
 }
 
+static label emit_mac(struct builder *builder, const struct mac *mac, bool src, label yes, label no)
+{
+	struct image_step step = { .kind = STEP_ETHER, .offset = src ? 6 : 0, .len = 6 };
+
+	memset(step.mask, 0xff, 6);
+	memcpy(step.value, mac->addr, 6);
+	return emit(builder, &step, yes, no);
+}
+
+static label emit_vlan(struct builder *builder, const struct test *test, const struct range *range, label yes, label no)
+{
+	struct image_step step = { .kind = STEP_VLAN, .offset = test->vlan_tag, .lo = range->lo, .hi = range->hi };
+
+	return emit(builder, &step, yes, no);
+}
+
+/* Address, protocol and port of one side. */
+static label emit_tuple(struct builder *builder, const struct tuple *tuple, bool src, label yes, label no)
+{
+	if (tuple->port_lo || tuple->port_hi < UINT16_MAX)
+		yes = emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, tuple->port_lo, tuple->port_hi, yes, no);
+	yes = emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &tuple->prefix, yes, no);
+	return emit_number(builder, STEP_L4_PROTO, tuple->proto, 0, yes, no);
+}
+
+static label emit_bpf(struct builder *builder, const struct test *test, label yes, label no)
+{
+	struct image_step step = { .kind = STEP_BPF, .offset = (__u32)builder->n_insns, .len = test->n_insns };
+	struct image_insn *grown;
+
+	if (builder->n_insns + test->n_insns > IMAGE_INSNS_MAX) {
+		builder->full = "instructions of tcpdump expressions";
+		return 0;
+	}
+	grown = builder_grow(builder, builder->insns, &builder->insns_room, builder->n_insns + test->n_insns, sizeof(*grown));
+	if (!grown)
+		return 0;
+	builder->insns = grown;
+	memcpy(grown + builder->n_insns, test->insns, test->n_insns * sizeof(*grown));
+	builder->n_insns += test->n_insns;
+	return emit(builder, &step, yes, no);
+}
+
 /* One value of a list in one direction. */
 static label emit_value(struct builder *builder, const struct test *test, const union value *value, bool src, label yes, label no)
 {
@@ -118,6 +161,8 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 
 	switch (test->kind) {
 	case TEST_ADDR:
+		if (test->list.set && test->list.set->kind == LIST_TUPLES)
+			return emit_tuple(builder, &value->tuple, src, yes, no);
 		return emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &value->prefix, yes, no);
 	case TEST_PORT:
 		return emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, range->lo, range->hi, yes, no);
@@ -125,6 +170,24 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 		return emit_number(builder, STEP_ETH_TYPE, range->lo, 0, yes, no);
 	case TEST_LEN:
 		return emit_number(builder, STEP_LEN, range->lo, range->hi, yes, no);
+	case TEST_TTL:
+		return emit_number(builder, STEP_TTL, range->lo, range->hi, yes, no);
+	case TEST_DSCP:
+		return emit_number(builder, STEP_DSCP, range->lo, range->hi, yes, no);
+	case TEST_FLAGS:
+		return emit_number(builder, STEP_TCP_FLAGS, range->lo, range->hi, yes, no);
+	case TEST_ICMP_TYPE:
+		return emit_number(builder, STEP_ICMP, range->lo, range->hi, yes, no);
+	case TEST_ICMP_CODE:
+		return emit_number(builder, STEP_ICMP_CODE, range->lo, range->hi, yes, no);
+	case TEST_FRAG:
+		return emit_number(builder, STEP_FRAG, range->lo, 0, yes, no);
+	case TEST_ETHER_ADDR:
+		return emit_mac(builder, &value->mac, src, yes, no);
+	case TEST_VLAN:
+		return emit_vlan(builder, test, range, yes, no);
+	case TEST_DNS_TYPE:
+		return emit_number(builder, STEP_DNS_TYPE, range->lo, range->hi, yes, no);
 	case TEST_DNS_NAME:
 	case TEST_DNS_UNDER:
 		return emit_name(builder, test->kind, &value->name, yes, no);
@@ -138,15 +201,18 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 /* Is any value of the list there, in this direction? */
 static label emit_list(struct builder *builder, const struct test *test, bool src, label yes, label no)
 {
-	for (size_t i = test->list.n; i-- > 0 && !builder->full;)
-		if (test_uses(test, &test->list.values[i]))
-			no = emit_value(builder, test, &test->list.values[i], src, yes, no);
+	for (size_t i = list_count(&test->list); i-- > 0 && !builder->full;) {
+		union value value = list_value(&test->list, i);
+
+		if (test_uses(test, &value))
+			no = emit_value(builder, test, &value, src, yes, no);
+	}
 	return no;
 }
 
 static bool has_direction(const struct test *test)
 {
-	return test->kind == TEST_ADDR || test->kind == TEST_PORT;
+	return test->kind == TEST_ADDR || test->kind == TEST_PORT || test->kind == TEST_ETHER_ADDR;
 }
 
 static label emit_directions(struct builder *builder, const struct test *test, label yes, label no)
@@ -170,7 +236,7 @@ static label emit_protocol(struct builder *builder, const struct test *test, lab
 {
 	const struct protocol *protocol = test->protocol;
 
-	if (test_is_deep(test)) /* a name is looked for in UDP only */
+	if (test_is_deep(test) && test->kind != TEST_BPF) /* DNS is looked for in UDP only */
 		return emit_number(builder, STEP_L4_PROTO, PROTO_UDP, 0, yes, no);
 	if (!protocol)
 		return yes;
@@ -187,6 +253,12 @@ static label emit_test(struct builder *builder, const struct test *test, label y
 {
 	if (test->kind == TEST_PAYLOAD)
 		yes = emit_payload(builder, test, yes, no);
+	else if (test->kind == TEST_OPTIONS)
+		yes = emit_number(builder, STEP_OPTIONS, 0, 0, yes, no);
+	else if (test->kind == TEST_DNS_VALID)
+		yes = emit_number(builder, STEP_DNS_VALID, 0, 0, yes, no);
+	else if (test->kind == TEST_BPF)
+		yes = emit_bpf(builder, test, yes, no);
 	else if (test->kind != TEST_PROTOCOL)
 		yes = emit_directions(builder, test, yes, no);
 	return emit_protocol(builder, test, yes, no);
@@ -275,8 +347,11 @@ int steps_build_overload(struct builder *builder, const struct list *list, uint3
 	struct image_step step = { .kind = STEP_RULE };
 	label listed = emit(builder, &step, 0, 0), no = 0;
 
-	for (size_t i = list->n; i-- > 0;)
-		no = emit_net(builder, STEP_SRC_NET, &list->values[i].prefix, listed, no);
+	for (size_t i = list_count(list); i-- > 0;) {
+		union value value = list_value(list, i);
+
+		no = emit_net(builder, STEP_SRC_NET, &value.prefix, listed, no);
+	}
 	if (builder->full || builder->failed)
 		return builder->failed ? -ENOMEM : -E2BIG;
 	*ret_step = block_finish(builder, no);

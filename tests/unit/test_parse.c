@@ -24,6 +24,7 @@
 #define TAG(tpid) tpid "\x20\x64" /* priority 1, VLAN 100 */
 #define DOT1Q "\x81\x00"
 #define DOT1AD "\x88\xa8"
+#define QINQ "\x91\x00"
 #define TYPE4 "\x08\x00"
 #define TYPE6 "\x86\xdd"
 
@@ -107,6 +108,8 @@ static const struct frame frames[] = {
 	  4, 17, true, 18, 38, 46, 50 },
 	{ "one 802.1ad tag", FRAME(MACS TAG(DOT1AD) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), CONDITION_NONE,
 	  0x0800, 1, 4, 17, true, 18, 38, 46, 50 },
+	{ "one tag of the kind before 802.1ad", FRAME(MACS TAG(QINQ) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4),
+	  CONDITION_NONE, 0x0800, 1, 4, 17, true, 18, 38, 46, 50 },
 	{ "QinQ", FRAME(MACS TAG(DOT1AD) TAG(DOT1Q) TYPE6 IP6("\0\x0c", IS_UDP) UDP DATA4), CONDITION_NONE, 0x86dd, 2, 6, 17,
 	  true, 22, 62, 70, 74 },
 	{ "two 802.1Q tags", FRAME(MACS TAG(DOT1Q) TAG(DOT1Q) TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4),
@@ -281,6 +284,102 @@ static void test_frames(void **state)
 	}
 }
 
+/* The fields that most frames above have alike. `vlan` is of the outer tag; the inner one is 2 more. */
+static const struct {
+	const char *what, *bytes;
+	size_t len;
+	uint16_t vlan, l4_word;
+	uint8_t ttl, dscp, frag, options, has_l4;
+} fields[] = {
+	{ "UDP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_NONE, 0, 1 },
+	{ "tags", FRAME(MACS DOT1AD "\x20\x64" DOT1Q "\xf0\x66" TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_UDP) UDP DATA4), 100, 0,
+	  64, 0, FRAG_NONE, 0, 1 },
+	{ "DF", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x40\0", IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_NONE | FRAG_DF, 0, 1 },
+	{ "first fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\0", IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_FIRST, 0, 1 },
+	{ "later fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\x20\1", IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_LATER, 0, 0 },
+	{ "last fragment", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\1", IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_LATER | FRAG_LAST,
+	  0, 0 },
+	{ "IPv4 options", FRAME(MACS TYPE4 IP4("\x46", "\0\x24", "\0\0", IS_UDP) "\x94\4\0\0" UDP DATA4), 0, 0, 64, 0, FRAG_NONE,
+	  1, 1 },
+	{ "TCP flags", FRAME(MACS TYPE4 IP4("\x45", "\0\x2c", "\0\0", IS_TCP) TCP("\x5f") DATA4), 0, 0xf02, 64, 0, FRAG_NONE, 0,
+	  1 },
+	{ "ICMP", FRAME(MACS TYPE4 IP4("\x45", "\0\x20", "\0\0", IS_ICMP) "\3\4\0\0\0\0\0\0" DATA4), 0, 0x304, 64, 0, FRAG_NONE,
+	  0, 1 },
+	{ "ICMP cut behind the code", FRAME(MACS TYPE4 IP4("\x45", "\0\x16", "\0\0", IS_ICMP) "\3\4"), 0, 0, 64, 0, FRAG_NONE, 0,
+	  0 },
+	{ "GRE", FRAME(MACS TYPE4 IP4("\x45", "\0\x18", "\0\0", IS_GRE) "\0\0\x08\0"), 0, 0, 64, 0, FRAG_NONE, 0, 0 },
+	{ "an ARP frame", FRAME(MACS "\x08\x06 and the rest of it"), 0, 0, 0, 0, 0, 0, 0 },
+	{ "traffic class of IPv6",
+	  FRAME(MACS TYPE6 "\x6b\x81\x23\x45\0\x0c\x11\x3f"
+			   "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+			   "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7" UDP DATA4),
+	  0, 0, 63, 46, FRAG_NONE, 0, 1 },
+	{ "hop-by-hop options", FRAME(MACS TYPE6 IP6("\0\x14", "\0") EXT8(IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_NONE, 1, 1 },
+	{ "routing header", FRAME(MACS TYPE6 IP6("\0\x14", "\x2b") ROUTING(IS_UDP) UDP DATA4), 0, 0, 64, 0, FRAG_NONE, 0, 1 },
+	{ "atomic fragment", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\0") UDP DATA4), 0, 0, 64, 0, FRAG_NONE, 0,
+	  1 },
+	{ "first of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\1") UDP DATA4), 0, 0, 64, 0, FRAG_FIRST, 0,
+	  1 },
+	{ "later of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\x09") UDP DATA4), 0, 0, 64, 0, FRAG_LATER, 0,
+	  0 },
+	{ "last of IPv6", FRAME(MACS TYPE6 IP6("\0\x14", "\x2c") FRAG(IS_UDP, "\0\x08") UDP DATA4), 0, 0, 64, 0,
+	  FRAG_LATER | FRAG_LAST, 0, 0 },
+	{ "ICMPv6", FRAME(MACS TYPE6 IP6("\0\x0c", IS_ICMP6) "\x87\0\0\0\0\0\0\0" DATA4), 0, 0x8700, 64, 0, FRAG_NONE, 0, 1 },
+};
+
+static void test_fields(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		struct pkt pkt = parse(fields[i].bytes, fields[i].len);
+
+		check_number(fields[i].what, "vlan[0]", pkt.vlan[0], fields[i].vlan);
+		check_number(fields[i].what, "vlan[1]", pkt.vlan[1], fields[i].vlan ? fields[i].vlan + 2u : 0);
+		check_number(fields[i].what, "l4_word", pkt.l4_word, fields[i].l4_word);
+		check_number(fields[i].what, "ttl", pkt.ttl, fields[i].ttl);
+		check_number(fields[i].what, "dscp", pkt.dscp, fields[i].dscp);
+		check_number(fields[i].what, "frag", pkt.frag, fields[i].frag);
+		check_number(fields[i].what, "options", pkt.options, fields[i].options);
+		check_number(fields[i].what, "has_l4", pkt.has_l4, fields[i].has_l4);
+	}
+}
+
+/* What the plain way reads, the long way reads alike. How often it did: the plain way must not refuse the plain frames. */
+static unsigned check_ways(const char *bytes, size_t len)
+{
+	struct pkt plain, any;
+
+	memcpy(guard_end - len, bytes, len);
+	memset(&plain, 0, sizeof(plain));
+	if (!parse_plain(guard_end - len, guard_end, &plain))
+		return 0;
+	parse_any(guard_end - len, guard_end, &any);
+	assert_memory_equal(&plain, &any, sizeof(any));
+	return 1;
+}
+
+static void test_both_ways(void **state)
+{
+	char bytes[256];
+	unsigned plain = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+		for (size_t len = 0; len <= frames[i].len; len++)
+			plain += check_ways(frames[i].bytes, len);
+	assert_in_range(plain, 20, 200);
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) { /* each byte of the headers, changed each way */
+		memcpy(bytes, frames[i].bytes, frames[i].len);
+		for (size_t at = 12; at < frames[i].len; at++) {
+			for (unsigned flip = 1; flip < 256; flip++) {
+				bytes[at] = (char)(frames[i].bytes[at] ^ (int)flip);
+				check_ways(bytes, frames[i].len);
+			}
+			bytes[at] = frames[i].bytes[at];
+		}
+	}
+}
+
 static void test_addresses(void **state)
 {
 	(void)state;
@@ -366,10 +465,8 @@ static void test_cut_of_udp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_every_cut),
-		cmocka_unit_test(test_cut_of_udp),
+		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_fields),    cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_every_cut), cmocka_unit_test(test_cut_of_udp),
 	};
 
 	return cmocka_run_group_tests(tests, guard_setup, NULL);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <pcap/pcap.h>
 
 #include "classify/dns.h"
 #include "classify/match.h"
@@ -55,9 +56,11 @@ static uint32_t below(uint32_t n)
 
 struct frame {
 	struct pkt pkt;
+	uint8_t macs[12];
 	uint8_t payload[64];
 	uint8_t name[DNS_NAME_MAX + 1]; /* question name, or name_len 0 */
 	size_t name_len;
+	int type; /* of the question, or -1 */
 };
 
 struct match_env {
@@ -68,7 +71,10 @@ struct match_env {
 
 static __always_inline int match_load(const struct match_env *env, __u32 off, void *to, __u32 len)
 {
-	memcpy(to, &env->frame->payload[off - env->frame->pkt.payload_off], len);
+	if (off < 12)
+		memcpy(to, env->frame->macs + off, len);
+	else
+		memcpy(to, &env->frame->payload[off - env->frame->pkt.payload_off], len);
 	return 0;
 }
 
@@ -78,15 +84,30 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 	env->hits[counter]++;
 }
 
+static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
+				       __u32 bytes)
+{
+	(void)env, (void)rule, (void)key, (void)bytes;
+	return 0; /* rates are test_limit.c's business */
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
 	const struct frame *frame = env->frame;
 	const uint8_t *name = IMAGE_AT(image, image->names + step->offset, uint8_t);
+	static const uint8_t nothing[64];
 
-	assert_int_equal(pkt->l4_proto, PROTO_UDP);
 	if (env->tier == TIER_XDP)
 		return DEEP_ASK_USER_TIER;
+	if (step->kind == STEP_BPF) /* asks for the length only, see bpf_pool */
+		return bpf_filter((const struct bpf_insn *)lookup_insn_at(image, step->offset), nothing, pkt->frame_len,
+				  sizeof(nothing)) != 0;
+	assert_int_equal(pkt->l4_proto, PROTO_UDP);
+	if (step->kind == STEP_DNS_VALID)
+		return frame->type >= 0;
+	if (step->kind == STEP_DNS_TYPE)
+		return frame->type >= (int)step->lo && frame->type <= (int)step->hi;
 	if (!frame->name_len)
 		return DEEP_NO;
 	if (step->kind == STEP_DNS_NAME)
@@ -113,6 +134,12 @@ static const uint8_t proto_pool[] = { 1, 6, 17, 47, 58, 132, 0, 255 };
 /* The third has the bytes of the second in its end, but not its labels. */
 static const char *const name_pool[] = { "example", "a.example", "b\\001a.example", "b.a.example", ".", "under", "a\\.example" };
 
+static const uint8_t ttl_pool[] = { 0, 1, 63, 64, 254, 255 };
+static const uint16_t type_pool[] = { 0, 1, 28, 255, 256, 65535 };
+static const uint16_t vlan_pool[] = { 0, 1, 100, 4094, 4095 };
+static const uint16_t word_pool[] = { 0x000, 0x002, 0x012, 0x0ff, 0x300, 0x301, 0x800, 0x8700, 0xffff };
+static const char *const bpf_pool[] = { "greater 64", "greater 512", "greater 1514" };
+
 #define POOL(pool) ((pool)[below(COUNT(pool))])
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
 
@@ -127,14 +154,25 @@ static void random_frame(struct frame *frame)
 		pkt->frame_len = 65535;
 	pkt->family = POOL(families);
 	pkt->condition = below(4) ? 0 : (uint8_t)below(CONDITION_COUNT);
+	frame->type = -1;
+	frame->macs[5] = (uint8_t)below(2);
+	frame->macs[11] = (uint8_t)below(2);
+	pkt->n_vlans = (uint8_t)(below(2) ? 0 : below(3));
+	for (unsigned i = 0; i < pkt->n_vlans; i++)
+		pkt->vlan[i] = POOL(vlan_pool);
 	pkt->eth_type = pkt->family == 4 ? ETH_TYPE_IP4 : pkt->family == 6 ? ETH_TYPE_IP6 : below(2) ? ETH_TYPE_ARP : 0x88cc;
 	if (!pkt->family)
 		return;
 	random_addr(pkt->family, (uint8_t *)pkt->src);
 	random_addr(pkt->family, (uint8_t *)pkt->dst);
 	pkt->l4_proto = POOL(proto_pool);
+	pkt->ttl = POOL(ttl_pool);
+	pkt->dscp = (uint8_t)below(64);
+	pkt->options = (uint8_t)below(2);
+	pkt->frag = FRAG_LATER | (below(2) ? FRAG_LAST : 0);
 	if (below(8) == 0)
-		return; /* a later fragment */
+		return;
+	pkt->frag = (below(4) ? FRAG_NONE : FRAG_FIRST) | (below(2) ? FRAG_DF : 0);
 	if (pkt->l4_proto == PROTO_TCP || pkt->l4_proto == PROTO_UDP || pkt->l4_proto == PROTO_SCTP) {
 		pkt->has_ports = 1;
 		pkt->src_port = (uint16_t)(POOL(port_pool) + (below(4) ? 0 : 1));
@@ -142,6 +180,9 @@ static void random_frame(struct frame *frame)
 	}
 	if (below(8) == 0)
 		return; /* truncated behind the ports */
+	pkt->has_l4 = pkt->has_ports || pkt->l4_proto == PROTO_ICMP || pkt->l4_proto == PROTO_ICMP6;
+	if (pkt->has_l4)
+		pkt->l4_word = pkt->l4_proto == PROTO_TCP ? POOL(word_pool) & 0xfff : POOL(word_pool);
 	pkt->payload_off = 42;
 	pkt->l3_end = (uint16_t)(42 + below(64));
 	for (unsigned i = 0; i < sizeof(frame->payload); i++)
@@ -150,10 +191,66 @@ static void random_frame(struct frame *frame)
 		const char *text = POOL(name_pool);
 
 		assert_int_equal(dns_name_from_text(text, strlen(text), frame->name, &frame->name_len), 0);
+		frame->type = below(4) ? POOL(type_pool) : -1;
 	}
 }
 
 /* ---- random rule sets ---- */
+
+static void random_prefix(struct prefix *prefix)
+{
+	prefix->family = below(2) ? 4 : 6;
+	prefix->len = (uint8_t)(below(4) == 0 ? below(33) : prefix->family == 4 ? 32 : 128);
+	random_addr(prefix->family, prefix->addr);
+	for (unsigned bit = prefix->len; bit < 128; bit++)
+		prefix->addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+}
+
+static void random_range(struct range *range, const uint16_t *pool, uint32_t pool_size, uint32_t max)
+{
+	range->lo = pool[below(pool_size)];
+	range->hi = range->lo + (below(3) ? 0 : below(1000));
+	if (range->hi > max)
+		range->hi = max;
+	if (range->lo > range->hi)
+		range->lo = range->hi;
+}
+
+static void random_name(struct rules *rules, struct wire_name *name)
+{
+	uint8_t wire[DNS_NAME_MAX + 1];
+	const char *text = POOL(name_pool);
+	size_t len;
+
+	assert_int_equal(dns_name_from_text(text, strlen(text), wire, &len), 0);
+	name->bytes = (const uint8_t *)arena_copy(&rules->arena, (const char *)wire, len);
+	name->len = (uint8_t)len;
+}
+
+static void random_tuple(struct tuple *tuple)
+{
+	struct range ports = { 0, 65535 };
+
+	random_prefix(&tuple->prefix);
+	tuple->proto = POOL(proto_pool);
+	if (below(3))
+		random_range(&ports, port_pool, COUNT(port_pool), 65535);
+	tuple->port_lo = (uint16_t)ports.lo;
+	tuple->port_hi = (uint16_t)ports.hi;
+}
+
+static void random_value(struct rules *rules, enum list_kind kind, union value *value)
+{
+	memset(value, 0, sizeof(*value));
+	if (kind == LIST_PREFIXES)
+		random_prefix(&value->prefix);
+	else if (kind == LIST_TUPLES)
+		random_tuple(&value->tuple);
+	else if (kind == LIST_NAMES)
+		random_name(rules, &value->name);
+	else
+		random_range(&value->range, port_pool, COUNT(port_pool), 65535);
+}
 
 static void random_list(struct rules *rules, enum list_kind kind, const uint16_t *pool, uint32_t pool_size, uint32_t max,
 			struct list *list)
@@ -162,24 +259,10 @@ static void random_list(struct rules *rules, enum list_kind kind, const uint16_t
 
 	list->values = arena_alloc(&rules->arena, n * sizeof(*list->values));
 	for (list->n = 0; list->n < n; list->n++) {
-		union value *value = &list->values[list->n];
-
-		if (kind == LIST_PREFIXES) {
-			struct prefix *prefix = &value->prefix;
-
-			prefix->family = below(2) ? 4 : 6;
-			prefix->len = (uint8_t)(below(4) == 0 ? below(33) : prefix->family == 4 ? 32 : 128);
-			random_addr(prefix->family, prefix->addr);
-			for (unsigned bit = prefix->len; bit < 128; bit++)
-				prefix->addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
-		} else {
-			value->range.lo = pool[below(pool_size)];
-			value->range.hi = value->range.lo + (below(3) ? 0 : below(1000));
-			if (value->range.hi > max)
-				value->range.hi = max;
-			if (value->range.lo > value->range.hi)
-				value->range.lo = value->range.hi;
-		}
+		if (pool)
+			random_range(&list->values[list->n].range, pool, pool_size, max);
+		else
+			random_value(rules, kind, &list->values[list->n]);
 	}
 }
 
@@ -197,15 +280,25 @@ static struct statement *random_statement(struct rules *rules, enum statement_ki
 static void random_sets(struct rules *rules)
 {
 	rules->sets = arena_alloc(&rules->arena, SETS * sizeof(*rules->sets));
-	for (rules->n_sets = 0; rules->n_sets < SETS; rules->n_sets++) {
+	while (rules->n_sets < SETS) {
+		static const enum list_kind kinds[SETS] = { LIST_EMPTY,	 LIST_PREFIXES, LIST_RANGES,
+							    LIST_TUPLES, LIST_NAMES,	LIST_PREFIXES };
 		struct set *set = arena_alloc(&rules->arena, sizeof(*set));
 		char name[] = { 's', (char)('0' + rules->n_sets), '\0' };
 
 		set->name = arena_copy(&rules->arena, name, 2);
-		set->kind = rules->n_sets == 0 ? LIST_EMPTY : rules->n_sets % 2 ? LIST_PREFIXES : LIST_RANGES;
-		if (set->kind != LIST_EMPTY)
-			random_list(rules, set->kind, port_pool, COUNT(port_pool), 65535, &set->list);
-		rules->sets[rules->n_sets] = set;
+		set->index = (unsigned)rules->n_sets;
+		set->kind = kinds[set->index];
+		set->typed = set->kind == LIST_NAMES || (set->kind != LIST_EMPTY && below(2));
+		set->ttl_s = below(2) ? 0 : 1 + below(1000000);
+		set->size = below(2) ? 0 : 1 + below(1000);
+		for (uint32_t n = set->typed ? below(5) : set->kind == LIST_EMPTY ? 0 : 1 + below(4); n > 0; n--) {
+			union value value;
+
+			random_value(rules, set->kind, &value);
+			assert_int_equal(set_add(set, &value, below(3) ? 0 : 1 + below(100000)), 0);
+		}
+		rules->sets[rules->n_sets++] = set;
 		random_statement(rules, STATEMENT_SET)->set = set;
 	}
 }
@@ -217,8 +310,7 @@ static bool random_set_use(struct rules *rules, enum list_kind kind, struct list
 
 	if (below(2) || (set->kind != kind && set->kind != LIST_EMPTY))
 		return false;
-	*list = set->list;
-	list->set = set;
+	*list = (struct list){ .set = set };
 	return true;
 }
 
@@ -235,27 +327,12 @@ static void random_addr_test(struct rules *rules, struct test *test)
 
 	test->direction = (enum direction)below(4);
 	test->protocol = random_protocol(words, COUNT(words));
-	if (random_set_use(rules, LIST_PREFIXES, &test->list))
+	if (random_set_use(rules, below(2) ? LIST_PREFIXES : LIST_TUPLES, &test->list))
 		return;
 	random_list(rules, LIST_PREFIXES, NULL, 0, 0, &test->list);
 	for (size_t i = 0; i < test->list.n; i++)
 		if (!test_uses(test, &test->list.values[i]))
 			test->protocol = NULL; /* the parser refuses `ip host 2001:db8::1`; only a set may hold both families */
-}
-
-static void random_name_list(struct rules *rules, struct list *list)
-{
-	list->n = 1 + below(2);
-	list->values = arena_alloc(&rules->arena, list->n * sizeof(*list->values));
-	for (size_t i = 0; i < list->n; i++) {
-		uint8_t name[DNS_NAME_MAX + 1];
-		const char *text = POOL(name_pool);
-		size_t len;
-
-		assert_int_equal(dns_name_from_text(text, strlen(text), name, &len), 0);
-		list->values[i].name.bytes = (const uint8_t *)arena_copy(&rules->arena, (const char *)name, len);
-		list->values[i].name.len = (uint8_t)len;
-	}
 }
 
 static void random_payload_test(struct test *test)
@@ -268,6 +345,129 @@ static void random_payload_test(struct test *test)
 	}
 }
 
+/* One value that `give` makes, or several. */
+static void random_values(struct rules *rules, struct test *test, void (*give)(const struct test *test, union value *value))
+{
+	test->list.n = 1 + (below(3) ? 0 : below(3));
+	test->list.values = arena_alloc(&rules->arena, test->list.n * sizeof(*test->list.values));
+	for (size_t i = 0; i < test->list.n; i++)
+		give(test, &test->list.values[i]);
+}
+
+static void give_flags(const struct test *test, union value *value)
+{
+	(void)test;
+	value->range.hi = 1 + below(below(2) ? 0xff : 0xfff);
+	value->range.lo = POOL(word_pool) & value->range.hi;
+}
+
+static void give_icmp_type(const struct test *test, union value *value)
+{
+	uint32_t type = POOL(word_pool) >> 8, last = below(3) ? type : 255, code = below(4);
+
+	(void)test;
+	value->range = (struct range){ type << 8, last << 8 | 255 };
+	if (type == last && below(2))
+		value->range = (struct range){ type << 8 | code, type << 8 | (code + below(3)) };
+}
+
+static void give_code(const struct test *test, union value *value)
+{
+	(void)test;
+	value->range = (struct range){ below(3), 3 + below(253) };
+}
+
+static void give_frag(const struct test *test, union value *value)
+{
+	static const uint8_t bits[] = { FRAG_NONE, FRAG_FIRST, FRAG_LATER, FRAG_LAST, FRAG_DF, FRAG_FIRST | FRAG_LATER };
+
+	(void)test;
+	value->range.lo = value->range.hi = POOL(bits);
+}
+
+static void give_mac(const struct test *test, union value *value)
+{
+	(void)test;
+	value->mac.addr[5] = (uint8_t)below(2);
+}
+
+static void give_field(const struct test *test, union value *value)
+{
+	uint32_t max = test->kind == TEST_TTL ? 255 : 63;
+
+	value->range.lo = below(3) ? below(max + 1) : 0;
+	value->range.hi = below(3) ? value->range.lo : max;
+}
+
+static void random_bpf_test(struct rules *rules, struct test *test)
+{
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+	struct bpf_program program;
+
+	test->bpf_text = POOL(bpf_pool);
+	assert_int_equal(pcap_compile(pcap, &program, test->bpf_text, 1, PCAP_NETMASK_UNKNOWN), 0);
+	test->n_insns = (uint16_t)program.bf_len;
+	test->insns = (const struct image_insn *)arena_copy(&rules->arena, (const char *)program.bf_insns,
+							    program.bf_len * sizeof(struct bpf_insn));
+	pcap_freecode(&program);
+	pcap_close(pcap);
+}
+
+/* `vlan`s count in the order of the text, so numbering them is left to random_rule(). */
+static void random_vlan_test(struct rules *rules, struct test *test)
+{
+	random_list(rules, LIST_RANGES, vlan_pool, COUNT(vlan_pool), 4095, &test->list);
+	if (below(3) == 0) {
+		test->list.n = 1;
+		test->list.values[0].range = (struct range){ 0, 4095 };
+	}
+}
+
+static void random_header_test(struct rules *rules, struct test *test)
+{
+	static const char *const words[] = { NULL, "ip", "ip6" };
+
+	switch (test->kind) {
+	case TEST_FLAGS:
+		test->protocol = protocol_find("tcp", 3);
+		random_values(rules, test, give_flags);
+		break;
+	case TEST_ICMP_TYPE:
+	case TEST_ICMP_CODE:
+		test->protocol = below(2) ? protocol_find("icmp", 4) : protocol_find("icmp6", 5);
+		random_values(rules, test, test->kind == TEST_ICMP_TYPE ? give_icmp_type : give_code);
+		break;
+	case TEST_OPTIONS:
+		test->protocol = random_protocol(words + 1, 2);
+		break;
+	case TEST_FRAG:
+		test->protocol = random_protocol(words, 3);
+		random_values(rules, test, give_frag);
+		break;
+	default:
+		test->protocol = random_protocol(words, 3);
+		random_values(rules, test, give_field);
+	}
+}
+
+static void random_deep_test(struct rules *rules, struct test *test)
+{
+	switch (test->kind) {
+	case TEST_BPF:
+		random_bpf_test(rules, test);
+		break;
+	case TEST_DNS_VALID:
+		break;
+	case TEST_DNS_TYPE:
+		if (!random_set_use(rules, LIST_RANGES, &test->list))
+			random_list(rules, LIST_RANGES, type_pool, COUNT(type_pool), 65535, &test->list);
+		break;
+	default:
+		if (!random_set_use(rules, LIST_NAMES, &test->list))
+			random_list(rules, LIST_NAMES, NULL, 0, 0, &test->list);
+	}
+}
+
 static struct expr *random_test(struct rules *rules)
 {
 	static const char *const port_words[] = { NULL, NULL, "tcp", "udp", "sctp", "ip", "ip6" };
@@ -275,7 +475,7 @@ static struct expr *random_test(struct rules *rules)
 	static const char *const words[] = { "ip", "ip6", "arp", "tcp", "udp", "sctp", "icmp", "icmp6", "gre" };
 	static const uint16_t ether_pool[] = { ETH_TYPE_IP4, ETH_TYPE_IP6, ETH_TYPE_ARP, 0x88cc };
 	static const uint16_t wide_proto_pool[] = { 0, 1, 6, 17, 47, 58, 132, 253 };
-	struct test test = { .kind = (enum test_kind)below(TEST_DNS_UNDER + 1) };
+	struct test test = { .kind = (enum test_kind)below(TEST_KIND_COUNT) };
 
 	switch (test.kind) {
 	case TEST_PROTOCOL:
@@ -308,10 +508,33 @@ static struct expr *random_test(struct rules *rules)
 	case TEST_PAYLOAD:
 		random_payload_test(&test);
 		break;
+	case TEST_ETHER_ADDR:
+		test.direction = (enum direction)below(4);
+		random_values(rules, &test, give_mac);
+		break;
+	case TEST_VLAN:
+		random_vlan_test(rules, &test);
+		break;
 	default:
-		random_name_list(rules, &test.list);
+		if (test_is_deep(&test))
+			random_deep_test(rules, &test);
+		else
+			random_header_test(rules, &test);
 	}
 	return expr_new_test(&rules->arena, &test);
+}
+
+/* The third `vlan` of a match and those behind it become something else. */
+static void number_vlans(struct expr *expr, unsigned *n)
+{
+	if (expr->kind == EXPR_TEST && expr->test->kind == TEST_VLAN) {
+		if (*n < PKT_VLANS_MAX)
+			expr->test->vlan_tag = (uint8_t)(*n)++;
+		else
+			*expr->test = (struct test){ .kind = TEST_PROTOCOL, .protocol = protocol_find("udp", 3) };
+	}
+	for (size_t i = 0; i < expr->n; i++)
+		number_vlans(expr->children[i], n);
 }
 
 static struct expr *random_expr(struct rules *rules, unsigned depth)
@@ -329,24 +552,52 @@ static struct expr *random_expr(struct rules *rules, unsigned depth)
 	return expr;
 }
 
+static void random_limit(struct rule *rule)
+{
+	rule->rate = (1 + below(100)) * (below(2) ? 1 : 1000000);
+	rule->burst = below(2) ? 0 : 1 + below(100000);
+	rule->unit = (enum limit_unit)below(2);
+	rule->per = (enum limit_per)below(3);
+	if (rule->per != LIMIT_PER_NONE) {
+		rule->per_len4 = (uint8_t)below(33);
+		rule->per_len6 = (uint8_t)below(129);
+	}
+}
+
+static void random_divert(struct rules *rules, struct rule *rule)
+{
+	rule->queue = below(2) ? -1 : (int)below(100);
+	rule->program = below(3) ? NULL : "udp";
+	rule->overload = (enum overload_policy)below(OVERLOAD_POLICY_COUNT);
+	if (rule->overload == OVERLOAD_SAMPLE)
+		rule->overload_n = 1 + below(100);
+	if (rule->overload == OVERLOAD_ALLOW && !random_set_use(rules, LIST_PREFIXES, &rule->overload_list))
+		random_list(rules, LIST_PREFIXES, NULL, 0, 0, &rule->overload_list);
+}
+
 static void random_rule(struct rules *rules)
 {
-	static const enum rule_action actions[] = { ACTION_COUNT, ACTION_DIVERT, ACTION_DIVERT,
-						    ACTION_ALLOW, ACTION_DROP,	 ACTION_PASS };
+	static const enum rule_action actions[] = { ACTION_COUNT,  ACTION_DIVERT, ACTION_DIVERT, ACTION_LIMIT,
+						    ACTION_SAMPLE, ACTION_ALLOW,  ACTION_DROP,	 ACTION_PASS };
 	struct statement *statement = random_statement(rules, STATEMENT_RULE);
 	struct rule *rule = arena_alloc(&rules->arena, sizeof(*rule));
+	unsigned vlans = 0;
 
 	statement->rule = rule;
 	rule->statement = statement;
 	rule->action = POOL(actions);
 	rule->match = random_expr(rules, below(4));
+	number_vlans(rule->match, &vlans);
 	rule->name = below(4) ? NULL : "and";
+	rule->ttl_s = below(4) ? 0 : 1 + below(1000000);
+	rule->log = below(4) == 0;
+	rule->queue = -1;
 	if (rule->action == ACTION_DIVERT)
-		rule->overload = (enum overload_policy)below(OVERLOAD_POLICY_COUNT);
-	if (rule->overload == OVERLOAD_SAMPLE)
-		rule->overload_n = 1 + below(100);
-	if (rule->overload == OVERLOAD_ALLOW && !random_set_use(rules, LIST_PREFIXES, &rule->overload_list))
-		random_list(rules, LIST_PREFIXES, NULL, 0, 0, &rule->overload_list);
+		random_divert(rules, rule);
+	if (rule->action == ACTION_LIMIT)
+		random_limit(rule);
+	if (rule->action == ACTION_SAMPLE)
+		rule->sample_n = 1 + below(1000);
 	rules->rules = arena_grow(&rules->arena, rules->rules, rules->n_rules, sizeof(*rules->rules));
 	rules->rules[rules->n_rules++] = rule;
 }
@@ -391,21 +642,41 @@ static bool model_in(const struct range *range, uint32_t number)
 	return range->lo <= number && number <= range->hi;
 }
 
-static bool model_side(const struct test *test, const struct pkt *pkt, bool src)
+static bool model_value_side(const struct test *test, const union value *value, const struct frame *frame, bool src)
 {
-	for (size_t i = 0; i < test->list.n; i++) {
-		const union value *value = &test->list.values[i];
+	const struct pkt *pkt = &frame->pkt;
+	const __u64 *addr = src ? pkt->src : pkt->dst;
+	uint32_t port = src ? pkt->src_port : pkt->dst_port;
 
-		if (test->kind == TEST_ADDR ? model_addr(&value->prefix, pkt, src ? pkt->src : pkt->dst)
-					    : pkt->has_ports && model_in(&value->range, src ? pkt->src_port : pkt->dst_port))
+	if (test->kind == TEST_ETHER_ADDR)
+		return pkt->frame_len >= 14 && !memcmp(value->mac.addr, frame->macs + (src ? 6 : 0), 6);
+	if (test->kind == TEST_PORT)
+		return pkt->has_ports && model_in(&value->range, port);
+	if (!model_addr(&value->prefix, pkt, addr))
+		return false;
+	if (!test->list.set || test->list.set->kind != LIST_TUPLES)
+		return true;
+	if (pkt->l4_proto != value->tuple.proto)
+		return false;
+	if (value->tuple.port_lo == 0 && value->tuple.port_hi == 65535)
+		return true;
+	return pkt->has_ports && value->tuple.port_lo <= port && port <= value->tuple.port_hi;
+}
+
+static bool model_side(const struct test *test, const struct frame *frame, bool src)
+{
+	for (size_t i = 0; i < list_count(&test->list); i++) {
+		union value value = list_value(&test->list, i);
+
+		if (model_value_side(test, &value, frame, src))
 			return true;
 	}
 	return false;
 }
 
-static bool model_directions(const struct test *test, const struct pkt *pkt)
+static bool model_directions(const struct test *test, const struct frame *frame)
 {
-	bool src = model_side(test, pkt, true), dst = model_side(test, pkt, false);
+	bool src = model_side(test, frame, true), dst = model_side(test, frame, false);
 
 	switch (test->direction) {
 	case DIRECTION_SRC:
@@ -421,10 +692,58 @@ static bool model_directions(const struct test *test, const struct pkt *pkt)
 
 static bool model_numbers(const struct test *test, uint32_t number)
 {
+	for (size_t i = 0; i < list_count(&test->list); i++) {
+		union value value = list_value(&test->list, i);
+
+		if (model_in(&value.range, number))
+			return true;
+	}
+	return false;
+}
+
+static bool model_flags(const struct test *test, const struct pkt *pkt)
+{
+	for (size_t i = 0; i < test->list.n; i++) {
+		const struct range *range = &test->list.values[i].range;
+
+		for (uint32_t bit = 1;; bit <<= 1) {
+			if (bit > 0xfff)
+				return true;
+			if (range->hi & bit && (pkt->l4_word & bit) != (range->lo & bit))
+				break;
+		}
+	}
+	return false;
+}
+
+static bool model_frag(const struct test *test, const struct pkt *pkt)
+{
 	for (size_t i = 0; i < test->list.n; i++)
-		if (model_in(&test->list.values[i].range, number))
+		if (test->list.values[i].range.lo & pkt->frag)
 			return true;
 	return false;
+}
+
+static bool model_header(const struct test *test, const struct pkt *pkt)
+{
+	switch (test->kind) {
+	case TEST_TTL:
+		return pkt->family && model_numbers(test, pkt->ttl);
+	case TEST_DSCP:
+		return pkt->family && model_numbers(test, pkt->dscp);
+	case TEST_FLAGS:
+		return pkt->has_l4 && model_flags(test, pkt);
+	case TEST_ICMP_TYPE:
+		return pkt->has_l4 && model_numbers(test, pkt->l4_word);
+	case TEST_ICMP_CODE:
+		return pkt->has_l4 && model_numbers(test, pkt->l4_word & 255);
+	case TEST_FRAG:
+		return model_frag(test, pkt);
+	case TEST_VLAN:
+		return pkt->n_vlans > test->vlan_tag && model_numbers(test, pkt->vlan[test->vlan_tag]);
+	default:
+		return pkt->options;
+	}
 }
 
 static bool model_payload(const struct test *test, const struct frame *frame)
@@ -459,12 +778,29 @@ static bool model_name(const struct frame *frame, const struct wire_name *want, 
 	return true;
 }
 
-static bool model_names(const struct test *test, const struct frame *frame, bool diverted)
+static bool model_names(const struct test *test, const struct frame *frame)
 {
-	for (size_t i = 0; i < test->list.n && diverted && frame->name_len; i++)
-		if (model_name(frame, &test->list.values[i].name, test->kind == TEST_DNS_UNDER))
+	for (size_t i = 0; i < list_count(&test->list) && frame->name_len; i++) {
+		union value value = list_value(&test->list, i);
+
+		if (model_name(frame, &value.name, test->kind == TEST_DNS_UNDER))
 			return true;
+	}
 	return false;
+}
+
+static bool model_deep(const struct test *test, const struct frame *frame)
+{
+	switch (test->kind) {
+	case TEST_BPF:
+		return frame->pkt.frame_len >= strtoul(strchr(test->bpf_text, ' '), NULL, 10);
+	case TEST_DNS_VALID:
+		return frame->type >= 0;
+	case TEST_DNS_TYPE:
+		return frame->type >= 0 && model_numbers(test, (uint32_t)frame->type);
+	default:
+		return model_names(test, frame);
+	}
 }
 
 static bool model_protocol(const struct protocol *protocol, const struct pkt *pkt)
@@ -487,7 +823,8 @@ static bool model_test(const struct test *test, const struct frame *frame, bool 
 		return true;
 	case TEST_ADDR:
 	case TEST_PORT:
-		return model_directions(test, pkt);
+	case TEST_ETHER_ADDR:
+		return model_directions(test, frame);
 	case TEST_PROTO:
 		return pkt->family && model_numbers(test, pkt->l4_proto);
 	case TEST_ETHER_PROTO:
@@ -497,7 +834,7 @@ static bool model_test(const struct test *test, const struct frame *frame, bool 
 	case TEST_PAYLOAD:
 		return model_payload(test, frame);
 	default:
-		return model_names(test, frame, diverted);
+		return test_is_deep(test) ? diverted && model_deep(test, frame) : model_header(test, pkt);
 	}
 }
 
@@ -527,7 +864,7 @@ static void model_run(const struct rules *rules, const struct frame *frame, stru
 		if (rule->action == ACTION_DIVERT) {
 			ret->diverted = 1;
 			ret->divert_rule = (uint32_t)i;
-		} else if (rule->action != ACTION_COUNT) {
+		} else if (!rule_goes_on(rule)) {
 			ret->action = (uint8_t)rule->action;
 			ret->rule = (uint32_t)i;
 			return;
@@ -571,9 +908,12 @@ static void run_tiers(const struct image *image, const struct frame *frame, stru
 
 static bool model_listed(const struct rule *rule, const struct pkt *pkt)
 {
-	for (size_t i = 0; i < rule->overload_list.n; i++)
-		if (model_addr(&rule->overload_list.values[i].prefix, pkt, pkt->src))
+	for (size_t i = 0; i < list_count(&rule->overload_list); i++) {
+		union value value = list_value(&rule->overload_list, i);
+
+		if (model_addr(&value.prefix, pkt, pkt->src))
 			return true;
+	}
 	return false;
 }
 

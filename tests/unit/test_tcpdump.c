@@ -242,6 +242,13 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 	(void)env, (void)counter, (void)bytes;
 }
 
+static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
+				       __u32 bytes)
+{
+	(void)env, (void)rule, (void)key, (void)bytes;
+	return 0; /* no rule here has a rate */
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
