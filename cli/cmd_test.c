@@ -185,14 +185,19 @@ static const char *verdict_text(enum verdict verdict)
 
 static void difference_tell(struct test *test, const struct testrun_packet *packet, uint32_t len)
 {
+	unsigned line = rule_line(test, packet->rule);
+	char rule[32] = "no rule";
+
 	if (!difference_shown(test))
 		return;
+	if (line)
+		snprintf(rule, sizeof(rule), "line %u", line);
 	if (packet->verdict == packet->foretold)
 		fprintf(stderr, "packet %llu (%u bytes): the program says %s as the host does, but not by the rule in line %u\n",
-			test->packets, len, verdict_text(packet->verdict), rule_line(test, packet->rule));
+			test->packets, len, verdict_text(packet->verdict), line);
 	else
-		fprintf(stderr, "packet %llu (%u bytes): the program says %s, the host %s (line %u)\n", test->packets, len,
-			verdict_text(packet->verdict), verdict_text(packet->foretold), rule_line(test, packet->rule));
+		fprintf(stderr, "packet %llu (%u bytes): the program says %s, the host %s (%s)\n", test->packets, len,
+			verdict_text(packet->verdict), verdict_text(packet->foretold), rule);
 }
 
 static void oracle_tell(size_t rule, bool ours, void *userdata)
