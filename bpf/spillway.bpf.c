@@ -114,9 +114,10 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 {
 	__u32 zero = 0;
 	struct limits *buckets = bpf_map_lookup_elem(&limits, &zero);
+	struct cells *shared = bpf_map_lookup_elem(&cells, &zero);
 
 	(void)env;
-	return buckets && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
+	return buckets && shared && !shared->unlimited && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "act/verdict.h"
 #include "control/ipc.h"
 #include "rules/rules.h"
 
@@ -25,6 +26,10 @@ enum option_id {
 	OPTION_MODE,
 	OPTION_REINJECT,
 	OPTION_FOREGROUND,
+	OPTION_PCAP,
+	OPTION_TIER,
+	OPTION_BPF_ORACLE,
+	OPTION_VERBOSE,
 	OPTION_JSON,
 	OPTION_DRY_RUN,
 	OPTION_HELP,
@@ -68,7 +73,7 @@ void help_command(const struct command *command, FILE *out);
 int cmd_help(const struct arguments *arguments);
 int cmd_completion(const struct arguments *arguments);
 
-/* cmd_guard.c, cmd_show.c, cmd_check.c, cmd_restore.c */
+/* cmd_guard.c, cmd_show.c, cmd_check.c, cmd_test.c, cmd_restore.c */
 int cmd_up(const struct arguments *arguments);
 int cmd_down(const struct arguments *arguments);
 int cmd_apply(const struct arguments *arguments);
@@ -76,6 +81,7 @@ int cmd_status(const struct arguments *arguments);
 int cmd_rules(const struct arguments *arguments);
 int cmd_version(const struct arguments *arguments);
 int cmd_check(const struct arguments *arguments);
+int cmd_test(const struct arguments *arguments);
 int cmd_restore(const struct arguments *arguments);
 
 /* `spillway: MESSAGE` to stderr; returns the code. */
@@ -94,6 +100,10 @@ int daemon_start(bool foreground, pid_t *ret_child);
 /* cmd_show.c: what an armed interface got, as `up` and `status` say it. */
 void status_print_heading(const json_t *status, FILE *out);
 int json_print(const json_t *json);
+#define GROUPED_MAX 32
+const char *grouped(json_int_t number,
+		    char text[GROUPED_MAX]); /* 1234567 as 1,234,567: a count of packets is read, not only compared */
+const char *verdict_name(enum verdict verdict);
 
 /* cmd_check.c: rules from a file or, for "-", from standard input. */
 struct rules_text {

@@ -34,8 +34,12 @@ int json_print(const json_t *json)
 	return CODE_OK;
 }
 
-/* 1234567 as 1,234,567; a count of packets is read, not only compared. `text` holds 32 bytes. */
-static const char *grouped(json_int_t number, char text[32])
+const char *verdict_name(enum verdict verdict)
+{
+	return verdicts[verdict].name;
+}
+
+const char *grouped(json_int_t number, char text[GROUPED_MAX])
 {
 	char plain[24];
 	int len = snprintf(plain, sizeof(plain), "%lld", (long long)number);

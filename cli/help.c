@@ -90,7 +90,10 @@ static void completion_option_arguments(void)
 
 		if (!info->argument)
 			continue;
-		printf("\t-%c | --%s) ", info->letter, info->name);
+		if (info->letter)
+			printf("\t-%c | --%s) ", info->letter, info->name);
+		else
+			printf("\t--%s) ", info->name);
 		if (info->choices)
 			printf("COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n", info->choices);
 		else

@@ -14,6 +14,11 @@ const struct option_info option_table[OPTION_COUNT] = {
 	[OPTION_CPU] = { 'c', "cpu", "N|auto", "auto", "the CPU the worker runs on; best not the one of the queue's interrupts" },
 	[OPTION_REINJECT] = { 0, "reinject", "auto|tap|live", "auto tap live", "how valid packets get back into the kernel" },
 	[OPTION_FOREGROUND] = { 0, "foreground", NULL, NULL, "stay; Ctrl-C takes everything down" },
+	[OPTION_PCAP] = { 0, "pcap", "FILE", NULL, "the capture, pcap or pcapng; - reads standard input" },
+	[OPTION_TIER] = { 0, "tier", "xdp|user|both", "xdp user both",
+			  "whose answers: the XDP program's, the host's, or both compared" },
+	[OPTION_BPF_ORACLE] = { 0, "bpf-oracle", NULL, NULL, "let libpcap count each rule's match as well, and compare" },
+	[OPTION_VERBOSE] = { 'v', "verbose", NULL, NULL, "one line for each packet" },
 	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
 	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
 	[OPTION_HELP] = { 'h', "help", NULL, NULL, "say how to use the command" },
@@ -68,6 +73,15 @@ const struct command command_table[] = {
 		.summary = "check rules, and say in which tier each would run",
 		.details = "Needs no privileges and touches nothing.",
 		.run = cmd_check,
+	},
+	{
+		.name = "test",
+		.options = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_PCAP) | OPTION_BIT(OPTION_TIER) |
+			   OPTION_BIT(OPTION_BPF_ORACLE) | OPTION_BIT(OPTION_VERBOSE) | OPTION_BIT(OPTION_JSON),
+		.required = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_PCAP),
+		.summary = "what rules do with the packets of a capture",
+		.details = "Touches no interface. With --tier xdp and both, the XDP program itself is run, which needs root.",
+		.run = cmd_test,
 	},
 	{
 		.name = "restore",

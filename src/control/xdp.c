@@ -164,6 +164,11 @@ struct xdp *xdp_free(struct xdp *xdp)
 	return NULL;
 }
 
+int xdp_program_fd(const struct xdp *xdp)
+{
+	return bpf_program__fd(xdp->bpf->progs.spillway_xdp);
+}
+
 struct cells *xdp_cells(struct xdp *xdp)
 {
 	return xdp->cells;

@@ -26,7 +26,7 @@ struct cells {
 	__u64 beat_ns;	   /* CLOCK_MONOTONIC at the worker's last turn */
 	__u64 patience_ns; /* a beat older than this stops diversion */
 	__u32 owner;	   /* the worker's thread id; 0: none. The kernel sets CELL_OWNER_DIED in it when the thread dies */
-	__u32 pad0;
+	__u32 unlimited;   /* 1: no rate is ever exceeded; for test runs, in which time does not pass as it did */
 	__u64 pad[5];
 	struct queue_cell queues[CELL_QUEUES_MAX];
 };

@@ -56,6 +56,13 @@ const struct rules_error *rules_warning(const struct rules *rules, size_t index)
 
 /* Canonical text; loads again to the same image, line numbers included. */
 void rules_print(const struct rules *rules, FILE *out);
+/*
+ * The match of one rule as an expression of pcap-filter(7), to be compiled without optimization, which refuses what can never be
+ * true. 0, or -EOPNOTSUPP with *ret_reason (static text): tcpdump cannot say it. What was printed by then is of no use.
+ */
+int rules_print_tcpdump(const struct rules *rules, size_t index, FILE *out, const char **ret_reason);
+/* Make every rule a `count`: an image of these rules asks every packet every rule, whatever the others say. */
+void rules_count_alone(struct rules *rules);
 void rules_error_print(const struct rules_error *error, const char *severity, FILE *out);
 
 /*

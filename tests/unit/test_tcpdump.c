@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A plain tcpdump expression means the same here: random pcap-filter(7) expressions, compiled by libpcap and by us, give the same
- * answer for random frames.
+ * answer for random frames; and so does the expression that rules_print_tcpdump() makes of our reading.
  *
  * Left out is what spillway-rules(5) says is different on purpose: VLAN tags and IPv6 extension headers (we look behind them),
  * and addresses inside ARP packets (we do not look at them). SEED=N repeats a run.
@@ -267,10 +267,14 @@ static bool ours(const struct image *image, const uint8_t *frame, uint32_t len)
 	return match.action == ACTION_DROP;
 }
 
-static struct image *build(const char *expr)
+/* *ret_again: what we read, as an expression again; the caller frees it. */
+static struct image *build(const char *expr, char **ret_again)
 {
+	const char *reason = NULL;
 	struct image *image = NULL;
 	struct rules_error error;
+	FILE *out;
+	size_t again_len;
 	struct rules *rules;
 	char text[4096];
 	int len = snprintf(text, sizeof(text), "drop %s", expr);
@@ -283,6 +287,10 @@ static struct image *build(const char *expr)
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
+	out = open_memstream(ret_again, &again_len);
+	if (rules_print_tcpdump(rules, 0, out, &reason) < 0)
+		fail_msg("%s: %s", expr, reason);
+	fclose(out);
 	rules_free(rules);
 	return image;
 }
@@ -296,31 +304,36 @@ static unsigned long env_number(const char *name, unsigned long otherwise)
 
 static void compare(pcap_t *pcap, const char *expr, unsigned long *matches)
 {
+	struct bpf_program program, program_again;
 	struct image *image;
-	struct bpf_program program;
+	char *again = NULL;
 
-	if (pcap_compile(pcap, &program, expr, 0, PCAP_NETMASK_UNKNOWN) < 0) {
-		print_error("libpcap: %s: %s\n", expr, pcap_geterr(pcap));
+	image = build(expr, &again);
+	if (pcap_compile(pcap, &program, expr, 0, PCAP_NETMASK_UNKNOWN) < 0 ||
+	    pcap_compile(pcap, &program_again, again, 0, PCAP_NETMASK_UNKNOWN) < 0) {
+		print_error("libpcap: %s: %s: %s\n", expr, again, pcap_geterr(pcap));
 		fail();
 	}
-	image = build(expr);
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint8_t frame[256];
 		struct pcap_pkthdr header = { 0 };
-		bool theirs;
+		bool theirs, theirs_again;
 
 		header.caplen = header.len = random_frame(frame);
 		theirs = pcap_offline_filter(&program, &header, frame) != 0;
+		theirs_again = pcap_offline_filter(&program_again, &header, frame) != 0;
 		*matches += theirs;
-		if (theirs == ours(image, frame, header.len))
+		if (theirs == ours(image, frame, header.len) && theirs == theirs_again)
 			continue;
-		print_error("tcpdump says %s: %s\n", theirs ? "yes" : "no", expr);
+		print_error("tcpdump says %s: %s\nand %s: %s\n", theirs ? "yes" : "no", expr, theirs_again ? "yes" : "no", again);
 		for (uint32_t j = 0; j < header.len; j++)
 			print_error("%02x%s", frame[j], j == header.len - 1 ? "\n" : "");
 		fail();
 	}
 	image_free(image);
 	pcap_freecode(&program);
+	pcap_freecode(&program_again);
+	free(again);
 }
 
 static void test_tcpdump(void **state)
