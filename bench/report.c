@@ -187,7 +187,7 @@ struct report *report_new(const char *bench, const struct report_options *option
 	noise_read(report->meter, &noise);
 	report_fact(report, "cpu", "%s", model);
 	report_fact(report, "kernel", "%s", uts.release);
-	report_fact(report, "machine", "null system call %.0f ns; a dependent load: L1 %.1f, L2 %.1f, 8 MiB %.1f ns",
+	report_fact(report, "machine", "null system call %.0f ns; a dependent load: L1 %.1f, L2 %.1f, L3 %.1f ns",
 		    noise.ns[NOISE_CALL], noise.ns[NOISE_L1], noise.ns[NOISE_L2], noise.ns[NOISE_L3]);
 	report_fact(report, "seed", "%llu", (unsigned long long)options->seed);
 	return report;
