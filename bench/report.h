@@ -37,6 +37,7 @@ struct report_options {
 	bool json;
 	bool quick;	  /* for benches: less work a measurement; here: fewer rounds */
 	bool noisy;	  /* report cells although more than 30 % of their rounds were disturbed, and say so */
+	unsigned scale;	  /* for benches: all counts are divided by it, to try things out */
 	const char *only; /* run cells whose name has this in it; NULL: all */
 	unsigned rounds;  /* to keep, a cell */
 	uint64_t seed;
@@ -61,7 +62,12 @@ int report_cell(struct report *report, const char *cell, const struct contender 
 /* A further figure of the last cell, as member `key` of each of its rows in JSON. */
 void report_cell_number(struct report *report, const char *key, double value);
 
-/* The table, or the line of JSON. 0, or -EBUSY if a cell was too noisy to be reported. */
+/* A cell that cannot be measured here, and why. */
+void report_skip(struct report *report, const char *cell, const char *why);
+
+/* The table, or the line of JSON. 0; -EBUSY: some cell was too noisy to be reported; -ENODATA: there is no cell, all were skipped. */
 int report_print(const struct report *report, FILE *out);
+/* The exit code of a bench that came to that end: 0, 77 for -ENODATA, else 1. */
+int report_exit_code(int error);
 
 #endif

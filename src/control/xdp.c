@@ -150,6 +150,11 @@ struct xdp *xdp_free(struct xdp *xdp)
 	return NULL;
 }
 
+int xdp_program_fd(const struct xdp *xdp)
+{
+	return bpf_program__fd(xdp->bpf->progs.spillway_xdp);
+}
+
 struct cells *xdp_cells(struct xdp *xdp)
 {
 	return xdp->cells;
@@ -319,7 +324,7 @@ static int refuse_foreign(const struct link_facts *facts, char *ret_message, siz
 static int link_create(struct xdp *xdp, unsigned ifindex, uint32_t flags, int *ret_fd)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
-	int fd = bpf_link_create(bpf_program__fd(xdp->bpf->progs.spillway_xdp), (int)ifindex, BPF_XDP, &options);
+	int fd = bpf_link_create(xdp_program_fd(xdp), (int)ifindex, BPF_XDP, &options);
 
 	if (fd < 0)
 		return -errno;

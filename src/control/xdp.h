@@ -23,7 +23,8 @@ struct xdp;
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size);
 struct xdp *xdp_free(struct xdp *xdp); /* NULL is fine; detaches nothing that is pinned */
 
-struct cells *xdp_cells(struct xdp *xdp); /* shared with the program for the life of *xdp */
+int xdp_program_fd(const struct xdp *xdp); /* for BPF_PROG_TEST_RUN and program arrays; *xdp keeps it */
+struct cells *xdp_cells(struct xdp *xdp);  /* shared with the program for the life of *xdp */
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
 
 /*
