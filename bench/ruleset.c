@@ -69,6 +69,14 @@ static void site_roll(struct dice *dice, int family, uint32_t sites, uint8_t ret
 	memcpy(ret_bytes, upper, family == 6 ? 4 : 2);
 }
 
+/* One of a few hosts: prefixes of different lengths around the same host lie in each other. */
+static void pool_roll(struct dice *dice, int family, uint32_t hosts, uint8_t ret_bytes[16])
+{
+	struct dice host = { dice_below(dice, hosts) };
+
+	address_roll(&host, family, ret_bytes);
+}
+
 static struct interval port_exact(struct dice *dice, const uint16_t *ports, uint32_t n)
 {
 	uint16_t port = ports[dice_below(dice, n)];
@@ -101,27 +109,31 @@ static void acl_roll(struct ruleset_rule *rule, int family, uint32_t n, struct d
 	rule->drops = dice_percent(dice, 70);
 	rule->src_len = dice_percent(dice, 80) ? lens[dice_weighted(dice, shares, COUNT(shares))] : 0;
 	rule->dst_len = lens[dice_weighted(dice, shares, COUNT(shares))];
-	site_roll(dice, family, 16 + n / 64, rule->src);
-	site_roll(dice, family, 16 + n / 256, rule->dst);
+	site_roll(dice, family, 16 + n / 16, rule->src);
+	site_roll(dice, family, 16 + n / 64, rule->dst);
 	rule->proto = dice_percent(dice, 90) ? (dice_percent(dice, 75) ? IPPROTO_TCP : IPPROTO_UDP) : 0;
 	if (rule->proto && dice_percent(dice, 80))
 		rule->dst_port = dice_percent(dice, 75) ? port_exact(dice, services, COUNT(services)) : port_range(dice);
 }
 
+#define FW_WIDE 6u /* rules of a set that look at ports alone, or nearly: with more of them nothing would be left to the others */
+
 static void fw_roll(struct ruleset_rule *rule, int family, uint32_t n, struct dice *dice)
 {
-	static const uint8_t lens[] = { 8, 12, 16, 20, 24, 32 }, shares[] = { 5, 10, 25, 20, 25, 15 };
+	static const uint8_t lens[] = { 12, 16, 20, 24, 32 }, shares[] = { 10, 30, 20, 25, 15 };
+	bool wide = dice_below(dice, n) < FW_WIDE;
 
 	rule->drops = dice_percent(dice, 50);
-	rule->src_len = dice_percent(dice, 50) ? lens[dice_weighted(dice, shares, COUNT(shares))] : 0;
-	rule->dst_len = dice_percent(dice, 80) ? lens[dice_weighted(dice, shares, COUNT(shares))] : 0;
-	site_roll(dice, family, 16 + n / 16, rule->src);
-	site_roll(dice, family, 16 + n / 16, rule->dst);
+	pool_roll(dice, family, 4 + n / 64, rule->src);
+	pool_roll(dice, family, 4 + n / 64, rule->dst);
 	rule->proto = dice_percent(dice, 50) ? IPPROTO_TCP : IPPROTO_UDP;
+	rule->src_len = dice_percent(dice, wide ? 30 : 60) ? lens[dice_weighted(dice, shares, COUNT(shares))] : 0;
+	if (!wide)
+		rule->dst_len = rule->src_len ? lens[dice_weighted(dice, shares, COUNT(shares))] : 32;
 	if (dice_percent(dice, 30))
 		rule->src_port = dice_percent(dice, 50) ? port_any_exact(dice) : port_range(dice);
-	if (dice_percent(dice, 80) || rule->src_len + rule->dst_len < 16) /* nobody drops everything */
-		rule->dst_port = dice_percent(dice, 60) ? port_any_exact(dice) : port_range(dice);
+	if (wide || dice_percent(dice, 80))
+		rule->dst_port = wide || dice_percent(dice, 60) ? port_any_exact(dice) : port_range(dice);
 }
 
 static struct interval len_roll(struct dice *dice)

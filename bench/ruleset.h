@@ -14,7 +14,7 @@
 
 enum ruleset_shape {
 	RULESET_ACL,   /* an access list: long prefixes on both sides, a service by port; some rules allow */
-	RULESET_FW,    /* a firewall: short or no prefixes, port ranges on both sides; half of the rules allow */
+	RULESET_FW,    /* a firewall: short prefixes or none, port ranges on both sides; half of the rules allow */
 	RULESET_FLOOD, /* attack signatures: a service that reflects, or a victim's port, with a frame length; all drop */
 	RULESET_SHAPE_COUNT,
 };

@@ -19,7 +19,7 @@
 #define WARM_PACKETS (1u << 18)
 #define WARM_FLOWS (1u << 16)
 #define ZIPF_EXPONENT 1.1
-#define ASKED (1u << 15) /* packets of a trace that each program is asked about one by one */
+#define ASKED 20480u /* packets of a trace that each program is asked about one by one */
 #define RUNS_QUICK (1u << 17)
 
 _Static_assert(WARM_PACKETS >= ASKED, "a trace has enough packets to ask about");
@@ -155,7 +155,7 @@ static int ask(struct stage *stage, int program_fd, int (*drops)(void *arg, cons
 
 	*ret_wrong = *ret_drops = 0;
 	for (uint32_t i = 0; !r && i < ASKED; i++) {
-		uint32_t position = i * (stage->n / ASKED), action;
+		uint32_t position = (uint32_t)((uint64_t)i * stage->n / ASKED), action;
 		const struct header *header = &trace[position];
 		int drop = drops(arg, header);
 
