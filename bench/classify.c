@@ -25,7 +25,6 @@
 #define CHUNK 1024u
 #define CHECKED 20000u /* headers held against the linear search */
 #define ZIPF_EXPONENT 1.1
-#define CALIBRATION 65536u /* headers a try of each of rte_acl's ways */
 #define SIZES_MAX 16
 
 struct plan {
@@ -34,8 +33,8 @@ struct plan {
 	const char *folder; /* of ClassBench files */
 	size_t sizes[SIZES_MAX];
 	unsigned n_sizes;
-	size_t n_headers, n_measured; /* in a trace; in one measurement of it */
-	unsigned failed;	      /* cells that spillway did not manage */
+	size_t n_headers, n_measured, n_calibrated; /* in a trace; in one measurement of it; in a try of one of rte_acl's ways */
+	unsigned failed;			    /* cells that spillway did not manage */
 };
 
 /* A rule set on both sides. */
@@ -133,7 +132,7 @@ static int measure_acl(void *arg, double *ret_ns)
 }
 
 /* Calibration: the fastest of all ways on the head of the trace, the better of two tries each. */
-static void way_choose(struct duel *duel)
+static void way_choose(struct duel *duel, size_t n)
 {
 	double best = 0;
 
@@ -142,9 +141,9 @@ static void way_choose(struct duel *duel)
 
 		if (!acl_way_runs(duel->acl, way))
 			continue;
-		for (size_t at = 0; at < 2 * CALIBRATION; at += CHUNK) {
-			chunk_fill_acl(duel, at % CALIBRATION, CHUNK);
-			ns[at / CALIBRATION] += chunk_run_acl(duel, way, CHUNK);
+		for (size_t at = 0; at < 2 * n; at += CHUNK) {
+			chunk_fill_acl(duel, at % n, CHUNK);
+			ns[at / n] += chunk_run_acl(duel, way, CHUNK);
 		}
 		fastest = ns[0] < ns[1] ? ns[0] : ns[1];
 		if (best <= 0 || fastest < best) {
@@ -217,7 +216,7 @@ static int duel_prepare(struct plan *plan, struct duel *duel, const char *name)
 	else if (r)
 		report_fact(plan->report, key, "none: rte_acl cannot build the set: %s", strerror(-r));
 	else
-		way_choose(duel);
+		way_choose(duel, plan->n_calibrated);
 	oracle = oracle_new(&duel->set);
 	r = oracle ? duel_verify(duel, oracle) : -ENOMEM;
 	oracle_free(oracle);
@@ -238,7 +237,7 @@ static int duel_measure(struct plan *plan, struct duel *duel, const char *cell)
 		return 0;
 	duel->n_measured = plan->n_measured < duel->trace.n_order ? plan->n_measured : duel->trace.n_order / CHUNK * CHUNK;
 	if (duel->acl) {
-		way_choose(duel);
+		way_choose(duel, plan->n_calibrated);
 		contenders[1] = (struct contender){ .name = acl_way_name(duel->way),
 						    .role = CONTENDER_PEER,
 						    .wrong = duel->acl_wrong,
@@ -326,7 +325,9 @@ static int run_all(struct plan *plan)
 	int r = 0;
 
 	for (uint8_t ip = 4; ip <= 6; ip += 2) {
-		for (unsigned i = 0; !r && i < plan->n_sizes * FILTER_FAMILY_COUNT; i++)
+		unsigned n_sizes = plan->options.quick && ip == 6 ? 1 : plan->n_sizes; /* 30 seconds in all */
+
+		for (unsigned i = 0; !r && i < n_sizes * FILTER_FAMILY_COUNT; i++)
 			r = run_generated(plan, (enum filter_family)(i % FILTER_FAMILY_COUNT), ip,
 					  plan->sizes[i / FILTER_FAMILY_COUNT]);
 	}
@@ -393,8 +394,9 @@ static int plan_parse(struct plan *plan, int argc, char **argv)
 		memcpy(plan->sizes, (size_t[]){ 1000, 10000, 100000 }, 3 * sizeof(size_t));
 		plan->n_sizes = plan->options.quick ? 2 : 3;
 	}
-	plan->n_headers = plan->options.quick ? 1u << 18 : 1u << 20;
-	plan->n_measured = plan->options.quick ? 1u << 15 : 1u << 20;
+	plan->n_headers = plan->options.quick ? 1u << 17 : 1u << 20;
+	plan->n_measured = plan->options.quick ? 1u << 14 : 1u << 20;
+	plan->n_calibrated = plan->options.quick ? 1u << 13 : 1u << 16;
 	return 0;
 }
 

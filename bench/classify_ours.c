@@ -55,11 +55,11 @@ static int ours_build(struct ours *ours, const char *text, size_t len, struct ru
 		return r;
 	ours->parse_ms = now_ms() - start;
 	ours->n_rules = rules_count(rules);
-	ours->bytes = sizeof(struct image);
-	ours->image = malloc(ours->bytes);
 	start = now_ms();
-	r = ours->image ? image_build(rules, 1, NULL, ours->image, error) : -ENOMEM;
+	r = image_build(rules, 1, NULL, &ours->image, error);
 	ours->build_ms = now_ms() - start;
+	if (!r)
+		ours->bytes = ours->image->bytes;
 	rules_free(rules);
 	return r;
 }
@@ -91,7 +91,7 @@ int ours_new(const struct filter_set *set, struct ours **ret_ours, char ret_erro
 struct ours *ours_free(struct ours *ours)
 {
 	if (ours)
-		free(ours->image);
+		image_free(ours->image);
 	free(ours);
 	return NULL;
 }
@@ -138,5 +138,5 @@ void ours_classify(const struct ours *ours, const struct pkt *pkts, uint32_t n, 
 
 uint32_t ours_result(const struct ours *ours, const struct match *match)
 {
-	return match->rule < ours->n_rules ? match->rule + 1u : 0;
+	return match->rule < ours->n_rules ? match->rule + 1 : 0;
 }
