@@ -203,7 +203,7 @@ static int duel_prepare(struct plan *plan, struct duel *duel, const char *name)
 	int r = ours_new(&duel->set, &duel->ours, error);
 
 	if (r) {
-		report_fact(plan->report, name, "left out: spillway cannot build it: %s", error);
+		report_skip(plan->report, name, error);
 		plan->failed++;
 		return r;
 	}
@@ -294,7 +294,7 @@ static int run_generated(struct plan *plan, enum filter_family family, uint8_t i
 static int run_file(struct plan *plan, const char *name)
 {
 	struct duel duel = { 0 };
-	char path[512];
+	char path[512], why[1024];
 	unsigned line = 0;
 	int r;
 
@@ -307,8 +307,8 @@ static int run_file(struct plan *plan, const char *name)
 		r = trace_read(path, &duel.trace, &line);
 	}
 	if (r) {
-		report_fact(plan->report, name, "left out: %s:%u: %s", path, line,
-			    r == -EINVAL ? "not ClassBench's form" : strerror(-r));
+		snprintf(why, sizeof(why), "%s:%u: %s", path, line, r == -EINVAL ? "not ClassBench's form" : strerror(-r));
+		report_skip(plan->report, name, why);
 		r = 0;
 	} else {
 		r = cell_failure(duel_prepare(plan, &duel, name));
@@ -432,5 +432,5 @@ int main(int argc, char **argv)
 	else
 		r = report_print(plan.report, stdout);
 	report_free(plan.report);
-	return r || plan.failed ? 1 : 0;
+	return r ? report_exit_code(r) : plan.failed ? 1 : 0;
 }
