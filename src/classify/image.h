@@ -16,8 +16,7 @@
  *	groups    how to mask and hash for each group, those with the lowest rules first
  *	filters   per value of some header bits, one bit a group
  *	slots     hash table: a run of rows, with a tag of the hash
- *	ranges    per row: ports and protocol, 16 bytes, what most rows fail by
- *	rows      per row: rule, prefixes, residual program
+ *	rows      per row: ports and protocol, prefixes, residual program, rule
  *	steps     the residual programs and overload lists
  *	names     DNS names in wire form
  *	insns     classic BPF of tcpdump expressions
@@ -136,7 +135,7 @@ struct image_rule {
 	__u8 per;		 /* enum rule_per, limit only */
 	__u8 per_len4, per_len6; /* prefix lengths of a bucket */
 	__u8 by_bits;		 /* cost is a byte's */
-	__u8 pad0;
+	__u8 expires;		 /* it has a ttl, so `expired` has to be looked at */
 	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps, then STEP_RULE = listed, STEP_END = not */
 	__u32 overload_n;
 	__u32 counter; /* index into rule_hits; kept across rule sets while the rule's text is the same */
@@ -172,16 +171,18 @@ struct image_range {
 };
 
 #define ROW_FAMILY_ANY 0
+#define ROW_NO_STEP 0xffffffffu
 struct image_row {
+	struct image_range range; /* what most rows fail by */
 	__u64 src[2], dst[2];
 	__u8 src_len, dst_len; /* prefix lengths, IPv4's 0 to 32 */
 	__u8 family;	       /* 4, 6 or ROW_FAMILY_ANY */
-	__u8 pad0;
+	__u8 action;	       /* of its rule, if that does nothing but end the search and be counted; else ROW_ASK_RULE */
 	__u32 rule;
-	__u32 step; /* of the residual program, if has_step */
-	__u32 has_step;
-	__u64 pad1[2];
+	__u32 step;    /* of the residual program, or ROW_NO_STEP */
+	__u32 counter; /* of its rule */
 };
+#define ROW_ASK_RULE 0xffu
 _Static_assert(sizeof(struct image_row) == 64, "one cache line a row");
 
 /* Which header bits a filter looks at: three lengths of either address, chosen by what the groups have. */
@@ -222,10 +223,10 @@ struct image {
 	__u64 checksum;	  /* XXH3 over everything behind this field; checked before publishing */
 	__u32 n_rules, n_groups, n_words, n_rows, n_steps, n_names, n_insns;
 	__u32 slot_shift, slot_mask;
-	__u32 rules, groups, slots, ranges, rows, steps, names, insns; /* offsets in bytes */
-	__u8 default_action;					       /* ACTION_PASS or ACTION_DROP */
-	__u8 policy[CONDITION_COUNT];				       /* ACTION_PASS (0 means: the default) or ACTION_DROP */
-	__u8 has_divert;					       /* some rule diverts: without one no port is opened */
+	__u32 rules, groups, slots, rows, steps, names, insns; /* offsets in bytes */
+	__u8 default_action;				       /* ACTION_PASS or ACTION_DROP */
+	__u8 policy[CONDITION_COUNT];			       /* ACTION_PASS (0 means: the default) or ACTION_DROP */
+	__u8 has_divert;				       /* some rule diverts: without one no port is opened */
 	__u8 has_filters;
 	__u8 pad0;
 	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */

@@ -92,14 +92,19 @@ static __always_inline __u32 lookup_filter_entry(const struct image_filter *filt
 	return (__u32)(hash >> (filter->shift & 63)) & filter->mask;
 }
 
-/* No branches: the verifier would follow each way of each. A filter that tells nothing has one entry, all ones. */
 static __always_inline void lookup_narrow(const struct image *image, unsigned kind, const __u8 *bits,
 					  const struct lookup_key *key, __u64 *ret)
 {
 	const struct image_filter *filter = &image->filters[kind];
-	__u32 at = filter->offset + (lookup_filter_entry(filter, kind, bits, key) << filter->entry_shift);
+	__u32 at;
 
-	for (__u32 w = 0; w < IMAGE_WORDS_MAX; w++)
+	if (!filter->mask)
+		return; /* it would tell nothing, or not enough */
+	at = filter->offset + (lookup_filter_entry(filter, kind, bits, key) << filter->entry_shift);
+	ret[0] &= *IMAGE_AT(image, at, __u64);
+	if (image->n_words == 1)
+		return;
+	for (__u32 w = 1; w < IMAGE_WORDS_MAX; w++)
 		ret[w] &= *IMAGE_AT(image, at + 8 * w, __u64);
 }
 
@@ -169,11 +174,6 @@ static __always_inline __u64 lookup_slot(const struct image *image, const struct
 	__u64 slot = *IMAGE_AT(image, image->slots + index * 8, __u64);
 
 	return SLOT_TAG(slot) == SLOT_TAG_ANY || SLOT_TAG(slot) == lookup_tag(hash) ? slot : 0;
-}
-
-static __always_inline const struct image_range *lookup_range_at(const struct image *image, __u32 row)
-{
-	return IMAGE_AT(image, image->ranges + row * (__u32)sizeof(struct image_range), struct image_range);
 }
 
 static __always_inline const struct image_row *lookup_row_at(const struct image *image, __u32 row)

@@ -37,6 +37,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 #ifndef MATCH_TURNS
 #define MATCH_TURNS 8
 #endif
+#define MATCH_TURNS_FIRST 4
 #define MATCH_TURNS_MAX (1u << 22) /* more than the largest image needs, and what a kernel allows */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
@@ -138,16 +139,16 @@ struct match_state {
 	struct lookup_key key;
 	__u64 candidates[IMAGE_WORDS_MAX];
 	__u32 counting;
-	__u32 next;    /* lowest rule not tried yet */
-	__u32 best;    /* score of the best match so far */
-	__u32 asked;   /* lowest rule for which a deep question was asked, or IMAGE_NO_RULE */
-	__u32 decided; /* match is final; else the rules ended without one deciding */
-	__u32 step;    /* of the residual program at hand */
+	__u32 next;			 /* lowest rule not tried yet */
+	__u32 best;			 /* score of the best match so far */
+	__u32 best_action, best_counter; /* of its row */
+	__u32 asked;			 /* lowest rule for which a deep question was asked, or IMAGE_NO_RULE */
+	__u32 decided;			 /* match is final; else the rules ended without one deciding */
+	__u32 step;			 /* of the residual program at hand */
 	/* Of the XDP tier, between two turns. */
-	__u32 first_group; /* of the word at hand */
-	__u32 row, n_rows; /* those to look at next */
-	__u32 rule;	   /* whose residual program is at hand, if `residual` */
-	__u32 residual;
+	__u32 first_group;	     /* of the word at hand */
+	__u32 row, n_rows;	     /* those to look at next */
+	__u32 residual;		     /* the program of the row before `row` is at hand */
 	__u64 left[IMAGE_WORDS_MAX]; /* candidates; the word at hand first */
 };
 
@@ -194,52 +195,67 @@ static __always_inline int match_row(const struct match_walk *walk, const struct
 	       lookup_row_box(row, &walk->state->key);
 }
 
-static __always_inline void match_found(struct match_walk *walk, __u32 rule, enum deep_answer answer)
+static __always_inline void match_found(struct match_walk *walk, const struct image_row *row, enum deep_answer answer)
 {
-	__u32 score = SCORE(rule, answer == DEEP_ASK_USER_TIER);
+	__u32 score = SCORE(row->rule, answer == DEEP_ASK_USER_TIER);
 
-	if (answer != DEEP_NO && score < walk->state->best)
-		walk->state->best = score;
+	if (answer == DEEP_NO || score >= walk->state->best)
+		return;
+	walk->state->best = score;
+	walk->state->best_action = row->action;
+	walk->state->best_counter = row->counter;
 }
 
-/* The rule that a search has found does what it does. 0: go on to the next rule, 1: the packet's end. */
+static __always_inline long match_end(struct match_walk *walk, __u32 rule, __u32 action)
+{
+	walk->match->action = (__u8)action;
+	walk->match->rule = rule;
+	walk->state->decided = 1;
+	return 1;
+}
+
+/* The rule does more than end the search. 0: go on to the next rule, 1: the packet's end. */
+static __always_inline long match_act_rule(struct match_walk *walk, __u32 found)
+{
+	const struct image_rule *rule = lookup_rule_at(walk->image, found);
+
+	if (rule->expired)
+		return 0;
+	if (walk->state->counting)
+		match_hit(walk->env, rule->counter, walk->pkt->frame_len);
+	if (rule->action > ACTION_LIMIT)
+		return match_end(walk, found, rule->action);
+	if (rule->action == ACTION_DIVERT) {
+		walk->match->diverted = 1;
+		walk->match->divert_rule = found;
+	}
+	/* What the tier in front has let through a limit is within the rate. */
+	if (rule->action == ACTION_LIMIT && walk->state->counting &&
+	    match_limit(walk->env, rule, &walk->state->key, walk->pkt->frame_len))
+		return match_end(walk, found, ACTION_DROP);
+	return 0;
+}
+
+/* What a search has found is done. 0: go on to the next rule, 1: the packet's end. */
 static __always_inline long match_act(struct match_walk *walk)
 {
 	__u32 found = SCORE_RULE(walk->state->best);
-	const struct image_rule *rule = lookup_rule_at(walk->image, found);
-	struct match *match = walk->match;
 
 	if (walk->state->asked <= found)
 		walk->state->counting = 1; /* the tier in front stopped at that question */
 	if (found == IMAGE_NO_RULE)
 		return 1;
 	if (SCORE_OPEN(walk->state->best)) {
-		match->ask_user = 1;
+		walk->match->ask_user = 1;
 		walk->state->decided = 1;
 		return 1;
 	}
 	walk->state->next = found + 1;
-	if (rule->expired)
-		return 0;
+	if (walk->state->best_action == ROW_ASK_RULE)
+		return match_act_rule(walk, found);
 	if (walk->state->counting)
-		match_hit(walk->env, rule->counter, walk->pkt->frame_len);
-	match->action = rule->action;
-	if (rule->action == ACTION_DIVERT) {
-		match->diverted = 1;
-		match->divert_rule = found;
-		return 0;
-	}
-	if (rule->action == ACTION_LIMIT) {
-		/* What the tier in front has let through here is within the rate. */
-		if (!walk->state->counting || !match_limit(walk->env, rule, &walk->state->key, walk->pkt->frame_len))
-			return 0;
-		match->action = ACTION_DROP;
-	} else if (rule->action <= ACTION_LIMIT) {
-		return 0;
-	}
-	match->rule = found;
-	walk->state->decided = 1;
-	return 1;
+		match_hit(walk->env, walk->state->best_counter, walk->pkt->frame_len);
+	return match_end(walk, found, walk->state->best_action);
 }
 
 #ifdef __bpf__
@@ -255,28 +271,28 @@ static __always_inline void match_restart(struct match_walk *walk)
 
 static __always_inline void match_turn_residual(struct match_walk *walk)
 {
+	const struct image_row *row = lookup_row_at(walk->image, walk->state->row - 1);
 	enum deep_answer answer;
 
-	if (!match_turn(walk, walk->state->rule, &answer))
+	if (!match_turn(walk, row->rule, &answer))
 		return;
 	walk->state->residual = 0;
-	match_found(walk, walk->state->rule, answer);
+	match_found(walk, row, answer);
 }
 
 static __always_inline void match_turn_row(struct match_walk *walk)
 {
-	__u32 at = walk->state->row++;
-	const struct image_row *row = lookup_row_at(walk->image, at);
+	const struct image_row *row = lookup_row_at(walk->image, walk->state->row);
 
+	walk->state->row++;
 	walk->state->n_rows--;
-	if (!lookup_range(lookup_range_at(walk->image, at), &walk->state->key) || !match_row(walk, row))
+	if (!lookup_range(&row->range, &walk->state->key) || !match_row(walk, row))
 		return;
-	walk->state->rule = row->rule;
 	walk->state->step = row->step;
-	walk->state->residual = row->has_step;
-	if (row->has_step)
+	walk->state->residual = row->step != ROW_NO_STEP;
+	if (walk->state->residual)
 		return;
-	walk->state->best = SCORE(row->rule, 0);
+	match_found(walk, row, DEEP_YES);
 	walk->state->n_rows = 0; /* the rest of the run are later rules */
 }
 
@@ -296,28 +312,35 @@ static __always_inline int match_turn_group(struct match_walk *walk)
 	return 0;
 }
 
-/* 1: no word is left. By assignment, not by index: the verifier would tell each value of an index into the stack apart. */
-static __always_inline int match_turn_word(struct match_walk *walk)
+/* The next word of groups, by assignment, not by index: the verifier would tell each value of an index into memory apart. */
+static __always_inline void match_turn_word(struct match_walk *walk)
 {
 	walk->state->left[0] = walk->state->left[1];
 	walk->state->left[1] = walk->state->left[2];
 	walk->state->left[2] = walk->state->left[3];
 	walk->state->left[3] = 0;
 	walk->state->first_group += 64;
-	return walk->state->first_group >= 64 * walk->image->n_words;
 }
 
-/* 1: the packet's search is over. */
+/* One question; or the next group, if its turn has come, and a row. 1: the packet's search is over. */
 static __always_inline long match_turn_any(struct match_walk *walk)
 {
 	int over = 0;
 
-	if (walk->state->residual)
+	if (walk->state->residual) {
 		match_turn_residual(walk);
-	else if (walk->state->n_rows)
+		return 0;
+	}
+	if (!walk->state->n_rows) {
+		if (walk->state->left[0])
+			over = match_turn_group(walk);
+		else if (walk->state->first_group + 64 >= 64 * walk->image->n_words)
+			over = 1;
+		else
+			match_turn_word(walk);
+	}
+	if (walk->state->n_rows)
 		match_turn_row(walk);
-	else
-		over = walk->state->left[0] ? match_turn_group(walk) : match_turn_word(walk);
 	if (!over)
 		return 0;
 	if (match_act(walk))
@@ -341,6 +364,11 @@ static __always_inline void match_walk(struct match_walk *walk)
 {
 	match_restart(walk);
 	walk->state->residual = 0;
+	/* Most packets need a few turns only, and a callback costs as much as two. */
+	for (int i = 0; i < MATCH_TURNS_FIRST; i++) {
+		if (match_turn_any(walk))
+			return;
+	}
 	bpf_loop(MATCH_TURNS_MAX / MATCH_TURNS, match_turns, walk, 0);
 }
 #else
@@ -361,9 +389,9 @@ static inline void match_rows(struct match_walk *walk, __u64 slot)
 	for (__u32 at = SLOT_ROW(slot); at < end; at++) {
 		const struct image_row *row = lookup_row_at(walk->image, at);
 
-		if (!lookup_range(lookup_range_at(walk->image, at), &walk->state->key) || !match_row(walk, row))
+		if (!lookup_range(&row->range, &walk->state->key) || !match_row(walk, row))
 			continue;
-		match_found(walk, row->rule, row->has_step ? match_residual(walk, row) : DEEP_YES);
+		match_found(walk, row, row->step != ROW_NO_STEP ? match_residual(walk, row) : DEEP_YES);
 		if (SCORE(row->rule, 0) == walk->state->best)
 			return; /* the rest of the run are later rules */
 	}

@@ -343,7 +343,7 @@ static int refuse_foreign(const struct link_facts *facts, char *ret_message, siz
 static int link_create(struct xdp *xdp, unsigned ifindex, uint32_t flags, int *ret_fd)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
-	int fd = bpf_link_create(bpf_program__fd(xdp->bpf->progs.spillway_xdp), (int)ifindex, BPF_XDP, &options);
+	int fd = bpf_link_create(xdp_program_fd(xdp), (int)ifindex, BPF_XDP, &options);
 
 	if (fd < 0)
 		return -errno;

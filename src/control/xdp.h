@@ -24,7 +24,7 @@ struct xdp;
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size);
 struct xdp *xdp_free(struct xdp *xdp); /* NULL is fine; detaches nothing that is pinned */
 
-int xdp_program_fd(const struct xdp *xdp);  /* of the loaded program, for test runs; stays ours */
+int xdp_program_fd(const struct xdp *xdp);  /* for test runs and program arrays; stays ours */
 struct cells *xdp_cells(struct xdp *xdp);   /* shared with the program for the life of *xdp */
 struct limits *xdp_limits(struct xdp *xdp); /* likewise */
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);

@@ -111,6 +111,7 @@ static int build_rules(struct builder *builder, const struct rules *rules, const
 			.overload_n = rule->overload_n,
 			.counter = counter_of ? counter_of[i] : i,
 			.line = rule->statement->line,
+			.expires = rule->ttl_s != 0,
 			.queue = rule->action == ACTION_DIVERT ? rule->queue : -1,
 		};
 		if (rule->action == ACTION_LIMIT)
@@ -171,7 +172,6 @@ static int image_lay_out(struct image *head, const struct builder *builder, cons
 		head->has_filters |= tables->filters[kind].entries != NULL;
 	}
 	head->slots = place(&at, (head->slot_mask + 1) * sizeof(__u64));
-	head->ranges = place(&at, head->n_rows * sizeof(struct image_range));
 	head->rows = place(&at, head->n_rows * sizeof(struct image_row));
 	head->steps = place(&at, head->n_steps * sizeof(struct image_step));
 	head->names = place(&at, head->n_names);
@@ -193,7 +193,6 @@ static void copy_to(struct image *image, __u32 offset, const void *from, size_t 
 static void image_fill(struct image *image, const struct builder *builder, const struct tables *tables,
 		       const struct image_rule *rules)
 {
-	struct image_range *ranges = (struct image_range *)((char *)image + image->ranges);
 	struct image_row *rows = (struct image_row *)((char *)image + image->rows);
 
 	copy_to(image, image->rules, rules, image->n_rules * sizeof(*rules));
@@ -208,16 +207,18 @@ static void image_fill(struct image *image, const struct builder *builder, const
 	for (size_t i = 0; i < image->n_rows; i++) {
 		const struct build_row *from = &builder->rows[i];
 
-		ranges[i] = from->box.range;
 		rows[i] = (struct image_row){
+			.range = from->box.range,
 			.src = { from->box.src[0], from->box.src[1] },
 			.dst = { from->box.dst[0], from->box.dst[1] },
 			.src_len = from->box.src_len,
 			.dst_len = from->box.dst_len,
 			.family = from->box.family,
 			.rule = from->rule,
-			.step = from->step,
-			.has_step = from->has_step,
+			.step = from->has_step ? from->step : ROW_NO_STEP,
+			.action = rules[from->rule].action > ACTION_LIMIT && !rules[from->rule].expires ? rules[from->rule].action
+													: ROW_ASK_RULE,
+			.counter = rules[from->rule].counter,
 		};
 	}
 	copy_to(image, image->steps, builder->steps, image->n_steps * sizeof(struct image_step));
@@ -316,7 +317,6 @@ static bool regions_are_sound(const struct image *image)
 	return region_is_sound(image, image->rules, image->n_rules, sizeof(struct image_rule)) &&
 	       region_is_sound(image, image->groups, IMAGE_GROUPS_MAX, sizeof(struct image_group)) &&
 	       region_is_sound(image, image->slots, (__u64)image->slot_mask + 1, sizeof(__u64)) &&
-	       region_is_sound(image, image->ranges, image->n_rows, sizeof(struct image_range)) &&
 	       region_is_sound(image, image->rows, image->n_rows, sizeof(struct image_row)) &&
 	       region_is_sound(image, image->steps, image->n_steps, sizeof(struct image_step)) &&
 	       region_is_sound(image, image->names, image->n_names, 1) &&
@@ -335,7 +335,9 @@ static bool tables_are_sound(const struct image *image)
 		const struct image_row *row = lookup_row_at(image, i);
 
 		if (row->rule >= image->n_rules || row->src_len > 128 || row->dst_len > 128 ||
-		    (row->has_step && row->step >= image->n_steps))
+		    (row->step != ROW_NO_STEP && row->step >= image->n_steps) ||
+		    (row->action != ROW_ASK_RULE && row->action != lookup_rule_at(image, row->rule)->action) ||
+		    row->counter != lookup_rule_at(image, row->rule)->counter)
 			return false;
 	}
 	/* A bit without a group is not read past its end: the region has room for all. */

@@ -67,7 +67,9 @@ static int parse_flags(struct parser *parser, struct range *ret)
 		if (!at_kind(parser, TOKEN_WORD))
 			return fail(parser, "expected a TCP flag, found %s", parser_found(parser, buffer));
 		last = parser->lexer.token;
-		len += (size_t)snprintf(joined + len, sizeof(joined) - len, "%.*s", WORD_ARG(word));
+		if (word.len >= sizeof(joined) - len)
+			return fail(parser, "`%.*s`: there are nine TCP flags, this is longer", WORD_ARG(word));
+		len += (size_t)snprintf(joined + len, sizeof(joined) - len, "%.*s", (int)word.len, word.text);
 		r = next(parser);
 		if (r < 0 || parser->in_braces || !at_kind(parser, ',') || len + 64 > sizeof(joined))
 			break;

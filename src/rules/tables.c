@@ -358,6 +358,33 @@ static void filter_add(struct tables *tables, unsigned kind, const struct build_
 	tables->filters[kind].entries[entry * tables->n_words + row->group / 64] |= 1ull << row->group % 64;
 }
 
+/* How many values of the filter's bits there are among the rows of groups it knows. */
+static int filter_values(const struct builder *builder, const struct tables *tables, unsigned kind,
+			 const uint64_t unknown[IMAGE_WORDS_MAX], size_t *ret_n)
+{
+	static const struct image_filter whole = { .mask = UINT32_MAX };
+	uint32_t *values = malloc((builder->n_rows + 1) * sizeof(*values));
+	size_t n = 0, distinct = 0;
+
+	if (!values)
+		return -ENOMEM;
+	for (size_t i = 0; i < builder->n_rows; i++) {
+		const struct build_row *row = &builder->rows[i];
+		struct lookup_key key = row_key(row);
+
+		if (!(unknown[row->group / 64] >> row->group % 64 & 1))
+			values[n++] = kind == FILTER_DST_PORT
+					      ? 0
+					      : lookup_filter_entry(&whole, kind, tables->bits[family_index(row)], &key);
+	}
+	qsort(values, n, sizeof(*values), number_compare);
+	for (size_t i = 0; i < n; i++)
+		distinct += i == 0 || values[i] != values[i - 1];
+	free(values);
+	*ret_n = distinct;
+	return 0;
+}
+
 static int filter_make(struct tables *tables, unsigned kind, size_t n_known)
 {
 	unsigned bits = kind == FILTER_DST_PORT ? PORT_FILTER_BITS : 6;
@@ -407,10 +434,9 @@ static int filter_build(const struct builder *builder, struct tables *tables, un
 	for (size_t i = 0; i < tables->n_groups; i++)
 		if (!group_knows(tables, kind, i))
 			unknown[i / 64] |= 1ull << i % 64;
-	for (size_t i = 0; i < builder->n_rows; i++)
-		n_known += !(unknown[builder->rows[i].group / 64] >> builder->rows[i].group % 64 & 1);
-	if (!n_known)
-		return 0;
+	r = filter_values(builder, tables, kind, unknown, &n_known);
+	if (r < 0 || !n_known)
+		return r;
 	r = filter_make(tables, kind, n_known);
 	if (r < 0)
 		return r;
@@ -426,6 +452,95 @@ static int filter_build(const struct builder *builder, struct tables *tables, un
 	}
 	filter_let_pass(tables, kind, unknown);
 	return 0;
+}
+
+#define SAMPLES 512
+#define COST_FILTER 2 /* of asking one, against */
+#define COST_GROUP 7  /* that of a group that is left */
+
+/* A header that could come: half of them from within a row, half from anywhere. Always the same ones. */
+static struct lookup_key sample_key(const struct builder *builder, unsigned n, uint64_t *random)
+{
+	const struct build_row *row = &builder->rows[(size_t)n * builder->n_rows / SAMPLES];
+	struct lookup_key key = row_key(row);
+
+	key.lanes[LANE_DST_PORT] = row->box.range.lo[LANE_DST_PORT];
+	key.family = row->box.family ? family_index(row) : 1 + n / 2 % 2;
+	for (int i = 0; i < 2; i++) {
+		__u64 *addr = i ? key.dst : key.src;
+		unsigned known = n % 2 ? 0 : i ? row->box.dst_len : row->box.src_len;
+
+		*random = *random * 6364136223846793005u + 1442695040888963407u;
+		addr[0] = (addr[0] & high_mask(known)) | (*random & ~high_mask(known) & high_mask(key.family == 1 ? 32 : 64));
+	}
+	return key;
+}
+
+static uint64_t filter_word(const struct tables *tables, unsigned kind, const struct lookup_key *key, size_t w)
+{
+	struct image_filter filter = { .shift = tables->filters[kind].shift, .mask = tables->filters[kind].mask };
+
+	return tables->filters[kind]
+		.entries[lookup_filter_entry(&filter, kind, tables->bits[key->family], key) * tables->n_words + w];
+}
+
+/* What the sample's searches would cost with the filters chosen so far and one more. */
+static uint64_t filters_cost(const struct tables *tables, const struct lookup_key keys[SAMPLES],
+			     uint64_t left[SAMPLES][IMAGE_WORDS_MAX], unsigned kind, bool keep)
+{
+	uint64_t cost = 0;
+
+	for (unsigned n = 0; n < SAMPLES; n++) {
+		cost += COST_FILTER;
+		for (size_t w = 0; w < tables->n_words; w++) {
+			uint64_t groups = left[n][w] & filter_word(tables, kind, &keys[n], w);
+
+			cost += COST_GROUP * (unsigned)__builtin_popcountll(groups);
+			if (keep)
+				left[n][w] = groups;
+		}
+	}
+	return cost;
+}
+
+/* Keep the filters that save more than they cost, the best first. */
+static void filters_choose(const struct builder *builder, struct tables *tables)
+{
+	static const unsigned none = FILTER_COUNT;
+	uint64_t left[SAMPLES][IMAGE_WORDS_MAX], random = 1, cost = 0;
+	struct lookup_key keys[SAMPLES];
+	bool kept[FILTER_COUNT] = { false };
+
+	for (unsigned n = 0; n < SAMPLES; n++) {
+		keys[n] = sample_key(builder, n, &random);
+		memcpy(left[n], tables->family_groups[keys[n].family], sizeof(left[n]));
+		for (size_t w = 0; w < tables->n_words; w++)
+			cost += COST_GROUP * (unsigned)__builtin_popcountll(left[n][w]);
+	}
+	for (unsigned best = 0; best != none;) {
+		best = none;
+		for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
+			uint64_t with = kept[kind] || !tables->filters[kind].entries
+						? UINT64_MAX
+						: filters_cost(tables, keys, left, kind, false);
+
+			if (with < cost) {
+				cost = with;
+				best = kind;
+			}
+		}
+		if (best == none)
+			break;
+		kept[best] = true;
+		filters_cost(tables, keys, left, best, true);
+	}
+	for (unsigned kind = 0; kind < FILTER_COUNT; kind++) {
+		if (kept[kind])
+			continue;
+		free(tables->filters[kind].entries);
+		tables->filters[kind].entries = NULL;
+		tables->filters[kind].mask = 0;
+	}
 }
 
 static int row_order(const void *a, const void *b)
@@ -493,6 +608,8 @@ int tables_build(struct builder *builder, struct tables *ret_tables)
 	}
 	for (unsigned kind = 0; kind < FILTER_COUNT && r == 0 && ret_tables->n_groups >= FILTERS_FROM; kind++)
 		r = filter_build(builder, ret_tables, kind);
+	if (r == 0 && ret_tables->n_groups >= FILTERS_FROM)
+		filters_choose(builder, ret_tables);
 	if (r == 0)
 		r = slots_build(builder, ret_tables);
 	ret_tables->n_rows = builder->n_rows;

@@ -744,10 +744,10 @@ static void test_image(void **state)
 		row = lookup_row_at(image, i);
 		if (row->rule == 0) {
 			assert_int_equal(row->family, ROW_FAMILY_ANY);
-			assert_int_equal(lookup_range_at(image, i)->lo[LANE_PROTO], PROTO_UDP);
-			assert_int_equal(lookup_range_at(image, i)->lo[LANE_DST_PORT], 53);
-			assert_int_equal(lookup_range_at(image, i)->hi[LANE_DST_PORT], 53);
-			assert_int_equal(lookup_range_at(image, i)->lo[LANE_HAS_PORTS], 1);
+			assert_int_equal(row->range.lo[LANE_PROTO], PROTO_UDP);
+			assert_int_equal(row->range.lo[LANE_DST_PORT], 53);
+			assert_int_equal(row->range.hi[LANE_DST_PORT], 53);
+			assert_int_equal(row->range.lo[LANE_HAS_PORTS], 1);
 			continue;
 		}
 		assert_int_equal(row->family, FAMILY_IP6);
