@@ -908,13 +908,15 @@ static bool model_listed(const struct rule *rule, const struct pkt *pkt)
 	return false;
 }
 
-static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame)
+static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame, uint32_t *all_hits)
 {
 	struct match want, got;
 	uint32_t want_hits[16] = { 0 }, hits[16] = { 0 }, tier_hits[16] = { 0 };
 	struct match_env env = { .frame = frame, .hits = hits };
 
 	model_run(rules, frame, &want, want_hits);
+	for (size_t i = 0; i < rules->n_rules; i++)
+		all_hits[i] += want_hits[i];
 	match_run(&env, image, &frame->pkt, 1, &got);
 	check(match_equal(&want, &got), "match_run()", frame);
 	check(!memcmp(want_hits, hits, sizeof(hits)), "hits", frame);
@@ -953,6 +955,26 @@ static void check_text(const struct rules *rules, const struct image *image, str
 	rules_free(parsed);
 }
 
+/* Rules that are said to match nothing had no packet. Returns how many there are. */
+static unsigned check_lint(struct rules *rules, const uint32_t *all_hits)
+{
+	unsigned n = 0;
+
+	assert_int_equal(rules_check(rules), 0);
+	assert_int_equal(rules_lint(rules), 0);
+	for (size_t i = 0; i < rules_warning_count(rules); i++) {
+		const struct rules_error *warning = rules_warning(rules, i);
+
+		if (strncmp(warning->message, "never ", 6))
+			continue;
+		n++;
+		for (size_t j = 0; j < rules->n_rules; j++)
+			if (rules->rules[j]->statement->line == warning->line)
+				check(all_hits[j] == 0, warning->message, &(struct frame){ 0 });
+	}
+	return n;
+}
+
 static unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -964,7 +986,7 @@ static void test_model(void **state)
 {
 	unsigned long rounds = env_number("ROUNDS", SANITIZED ? 400 : 4000);
 	struct image *image = malloc(sizeof(*image)), *again = malloc(sizeof(*again));
-	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0;
+	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0, dead = 0;
 	struct rules_error error;
 
 	(void)state;
@@ -972,6 +994,7 @@ static void test_model(void **state)
 	print_message("SEED=%lu\n", seed);
 	for (unsigned long round = 0; round < rounds; round++) {
 		struct rules *rules = random_rules();
+		uint32_t hits[16] = { 0 };
 		struct frame frame;
 
 		current = rules;
@@ -980,12 +1003,13 @@ static void test_model(void **state)
 			check_text(rules, image, again);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
-				check_frame(rules, image, &frame);
+				check_frame(rules, image, &frame, hits);
 			}
+			dead += check_lint(rules, hits);
 		}
 		rules_free(rules);
 	}
-	print_message("%lu pairs of rule set and packet\n", pairs);
+	print_message("%lu pairs of rule set and packet, %lu rules never match\n", pairs, dead);
 	assert_true(pairs > rounds * PACKETS * 9 / 10);
 	free(image);
 	free(again);
