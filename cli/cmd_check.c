@@ -166,17 +166,27 @@ static int check_build(struct check *check)
 	return CODE_USAGE;
 }
 
-static json_t *problem_json(const struct rules_error *problem)
+static const char *problem_level(const struct rules_error *problem)
 {
-	return json_pack("{s:i, s:i, s:o}", "line", (int)problem->line, "col", (int)problem->col, "text",
+	return problem->note ? "note" : "warning";
+}
+
+static json_t *problem_json(const struct rules_error *problem, const char *level)
+{
+	return json_pack("{s:i, s:i, s:s, s:o}", "line", (int)problem->line, "col", (int)problem->col, "level", level, "text",
 			 ipc_text(problem->message));
 }
 
-static json_t *rule_json(const struct rule_info *info)
+static json_t *rule_json(const struct rules *rules, size_t index)
 {
-	return json_pack("{s:i, s:s, s:o*, s:o, s:s, s:o}", "line", (int)info->line, "action", action_name(info->action), "name",
-			 info->name ? ipc_text(info->name) : NULL, "text", ipc_text(info->text), "tier", tier_name(info->tier),
-			 "reason", ipc_text(info->reason));
+	struct rule_info info = rules_info(rules, index);
+	bool nic_capable;
+	unsigned ns;
+
+	rules_estimate(rules, index, &nic_capable, &ns);
+	return json_pack("{s:i, s:s, s:o*, s:o, s:s, s:b, s:i, s:o}", "line", (int)info.line, "action", action_name(info.action),
+			 "name", info.name ? ipc_text(info.name) : NULL, "text", ipc_text(info.text), "tier",
+			 tier_name(info.tier), "nic_capable", nic_capable, "ns", (int)ns, "reason", ipc_text(info.reason));
 }
 
 static int check_print_json(const struct check *check)
@@ -186,15 +196,12 @@ static int check_print_json(const struct check *check)
 	json_t *json;
 	int code;
 
-	for (size_t i = 0; parsed && i < rules_count(parsed); i++) {
-		struct rule_info info = rules_info(parsed, i);
-
-		json_array_append_new(rules, rule_json(&info));
-	}
+	for (size_t i = 0; parsed && i < rules_count(parsed); i++)
+		json_array_append_new(rules, rule_json(parsed, i));
 	for (size_t i = 0; parsed && i < rules_warning_count(parsed); i++)
-		json_array_append_new(warnings, problem_json(rules_warning(parsed, i)));
+		json_array_append_new(warnings, problem_json(rules_warning(parsed, i), problem_level(rules_warning(parsed, i))));
 	if (check->error.message[0])
-		json_array_append_new(errors, problem_json(&check->error));
+		json_array_append_new(errors, problem_json(&check->error, "error"));
 	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version",
 			 SPILLWAY_VERSION, "rules", rules, "warnings", warnings, "errors", errors, "image_bytes",
 			 (json_int_t)check->image_bytes, "build_ms", check->build_ms);
@@ -221,12 +228,15 @@ static void check_print(const struct check *check)
 	const struct rules *rules = check->text.rules;
 	int width = reason_width(rules);
 
-	printf("line  action  tier  %-*s  rule\n", width, "reason");
+	printf("line  action  tier  nic    ns  %-*s  rule\n", width, "reason");
 	for (size_t i = 0; i < rules_count(rules); i++) {
 		struct rule_info info = rules_info(rules, i);
+		bool nic_capable;
+		unsigned ns;
 
-		printf("%4u  %-6s  %-4s  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier), width,
-		       info.reason, info.text);
+		rules_estimate(rules, i, &nic_capable, &ns);
+		printf("%4u  %-6s  %-4s  %-3s  %4u  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier),
+		       nic_capable ? "yes" : "-", ns, width, info.reason, info.text);
 	}
 	printf("%s: %zu rule%s, image of %zu kB built in %.1f ms\n", check->text.shown, rules_count(rules),
 	       rules_count(rules) == 1 ? "" : "s", (check->image_bytes + 1023) / 1024, check->build_ms);
@@ -239,9 +249,12 @@ int cmd_check(const struct arguments *arguments)
 	int code;
 
 	code = rules_text_load(arguments->values[OPTION_FILE], &check.text, &check.error);
+	if (code == CODE_OK && rules_lint(check.text.rules) < 0)
+		code = fail(CODE_REFUSED, "no memory");
 	if (code == CODE_OK) {
 		for (size_t i = 0; i < rules_warning_count(check.text.rules); i++)
-			rules_error_print(rules_warning(check.text.rules, i), "warning", stderr);
+			rules_error_print(rules_warning(check.text.rules, i), problem_level(rules_warning(check.text.rules, i)),
+					  stderr);
 		code = check_build(&check);
 	}
 	if (json)

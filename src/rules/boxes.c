@@ -14,18 +14,18 @@
 
 struct boxes {
 	struct arena *arena;
-	struct box *boxes;
+	struct row_box *boxes;
 	size_t n;
 	bool more;
 };
 
-static const struct box everything = {
+static const struct row_box everything = {
 	.range = { .hi = { UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX } },
 };
 
-static int boxes_add(struct boxes *boxes, const struct box *box)
+static int boxes_add(struct boxes *boxes, const struct row_box *box)
 {
-	struct box *grown = arena_grow(boxes->arena, boxes->boxes, boxes->n, sizeof(*grown));
+	struct row_box *grown = arena_grow(boxes->arena, boxes->boxes, boxes->n, sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
@@ -57,7 +57,7 @@ static bool prefix_shared(const uint64_t a[2], unsigned a_len, const uint64_t b[
 }
 
 /* What both hold: false if nothing. */
-static bool box_shared(const struct box *a, const struct box *b, struct box *ret)
+static bool box_shared(const struct row_box *a, const struct row_box *b, struct row_box *ret)
 {
 	*ret = *a;
 	if (a->family && b->family && a->family != b->family)
@@ -94,9 +94,9 @@ static void tuple_narrow(const struct tuple *tuple, int lane, struct image_range
 }
 
 /* One value in one direction. */
-static struct box value_box(const struct test *test, const union value *value, bool src)
+static struct row_box value_box(const struct test *test, const union value *value, bool src)
 {
-	struct box box = everything;
+	struct row_box box = everything;
 	int lane = src ? LANE_SRC_PORT : LANE_DST_PORT;
 
 	if (test->kind == TEST_ADDR) {
@@ -120,11 +120,11 @@ static struct box value_box(const struct test *test, const union value *value, b
 }
 
 /* The protocol word, or what a question about a DNS name says of it. */
-static struct box protocol_box(const struct test *test)
+static struct row_box protocol_box(const struct test *test)
 {
 	const struct protocol *protocol = test->protocol;
 	int l4_proto = test_is_deep(test) && test->kind != TEST_BPF ? PROTO_UDP : protocol ? protocol->l4_proto : -1;
-	struct box box = everything;
+	struct row_box box = everything;
 
 	if (l4_proto >= 0)
 		box.range.lo[LANE_PROTO] = box.range.hi[LANE_PROTO] = (uint16_t)l4_proto;
@@ -133,13 +133,13 @@ static struct box protocol_box(const struct test *test)
 	return box;
 }
 
-static int list_boxes(const struct test *test, bool src, const struct box *within, struct boxes *ret)
+static int list_boxes(const struct test *test, bool src, const struct row_box *within, struct boxes *ret)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < list_count(&test->list) && r == 0; i++) {
 		union value value = list_value(&test->list, i);
-		struct box box;
+		struct row_box box;
 
 		if (!test_uses(test, &value))
 			continue;
@@ -157,7 +157,7 @@ static bool test_has_values(const struct test *test)
 	return test->kind == TEST_ADDR || test->kind == TEST_PORT || test->kind == TEST_PROTO;
 }
 
-static int both_boxes(const struct test *test, const struct box *within, struct boxes *ret)
+static int both_boxes(const struct test *test, const struct row_box *within, struct boxes *ret)
 {
 	struct boxes src = { .arena = ret->arena };
 	int r = list_boxes(test, true, within, &src);
@@ -170,7 +170,7 @@ static int both_boxes(const struct test *test, const struct box *within, struct 
 
 static int test_boxes(const struct test *test, struct boxes *ret)
 {
-	struct box within = protocol_box(test);
+	struct row_box within = protocol_box(test);
 	int r = 0;
 
 	if (!test_has_values(test))
@@ -199,7 +199,7 @@ static int and_boxes(struct boxes *all, const struct boxes *factor)
 	}
 	for (size_t i = 0; i < all->n; i++) {
 		for (size_t j = 0; j < factor->n; j++) {
-			struct box box;
+			struct row_box box;
 
 			if (box_shared(&all->boxes[i], &factor->boxes[j], &box) && boxes_add(&product, &box))
 				return -ENOMEM;
@@ -256,7 +256,7 @@ bool expr_is_boxes(const struct expr *expr)
 	return true;
 }
 
-int boxes_build(struct arena *arena, const struct expr *expr, struct box **ret_boxes, size_t *ret_n, bool *ret_more)
+int boxes_build(struct arena *arena, const struct expr *expr, struct row_box **ret_boxes, size_t *ret_n, bool *ret_more)
 {
 	struct boxes boxes = { .arena = arena };
 	int r = expr_boxes(expr, &boxes);

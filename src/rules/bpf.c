@@ -162,7 +162,10 @@ static int check_words(struct parser *parser, struct word text)
 	return 0;
 }
 
-/* The program into the test; the text is NUL-terminated. */
+/*
+ * The program into the test; the text is NUL-terminated. Not optimized: libpcap's optimizer (1.10.3) changes the answer of some
+ * expressions, `vlan and vlan 1 and (port 443 and 123 and 80 || 53 || 123)` for one (unit/test_tcpdump.c).
+ */
 static int compile(struct parser *parser, struct test *test, char error[PCAP_ERRBUF_SIZE])
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, UINT16_MAX);
@@ -171,7 +174,7 @@ static int compile(struct parser *parser, struct test *test, char error[PCAP_ERR
 
 	if (!pcap)
 		return -ENOMEM;
-	r = pcap_compile(pcap, &program, test->bpf_text, 1, PCAP_NETMASK_UNKNOWN);
+	r = pcap_compile(pcap, &program, test->bpf_text, 0, PCAP_NETMASK_UNKNOWN);
 	if (r < 0)
 		snprintf(error, PCAP_ERRBUF_SIZE, "%s", pcap_geterr(pcap));
 	pcap_close(pcap);

@@ -48,7 +48,7 @@ static int refuse_full(const struct rules *rules, const struct rule *rule, const
 	return -E2BIG;
 }
 
-static int row_add(struct builder *builder, const struct box *box, uint32_t rule, bool has_step, uint32_t step)
+static int row_add(struct builder *builder, const struct row_box *box, uint32_t rule, bool has_step, uint32_t step)
 {
 	struct build_row *grown = builder_grow(builder, builder->rows, &builder->rows_room, builder->n_rows + 1, sizeof(*grown));
 
@@ -64,7 +64,7 @@ static int build_rule(struct builder *builder, const struct rule *rule, uint32_t
 {
 	bool constant = expr_constant(rule->match, CONSTANT_NONE) != CONSTANT_NONE;
 	struct arena arena = { 0 };
-	struct box *boxes;
+	struct row_box *boxes;
 	uint32_t step = 0;
 	bool more, has_step;
 	size_t n;

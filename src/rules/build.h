@@ -15,7 +15,7 @@
 #include "rules/ast.h"
 
 /* Prefixes as numbers (image.h), ranges inclusive. */
-struct box {
+struct row_box {
 	uint64_t src[2], dst[2];
 	struct image_range range;
 	uint8_t src_len, dst_len;
@@ -24,7 +24,7 @@ struct box {
 
 /* One box of one rule. */
 struct build_row {
-	struct box box;
+	struct row_box box;
 	uint32_t rule;
 	uint32_t step;
 	bool has_step;
@@ -65,7 +65,7 @@ bool expr_is_boxes(const struct expr *expr);
  * Boxes that hold every packet for which `expr` is true, and no other if expr_is_boxes() and !*ret_more. *ret_more: there would be
  * too many, so they hold other packets too. The array is the arena's. 0 or -ENOMEM.
  */
-int boxes_build(struct arena *arena, const struct expr *expr, struct box **ret_boxes, size_t *ret_n, bool *ret_more);
+int boxes_build(struct arena *arena, const struct expr *expr, struct row_box **ret_boxes, size_t *ret_n, bool *ret_more);
 
 /* The tables of an image, and where in it each begins. */
 struct tables {

@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a rule set says about itself: where each rule runs, and which rules cannot do what their author wanted.
+ *
+ * rules_check() belongs to parsing: it looks at each rule once. rules_lint() compares rules with each other, which would take long
+ * for the largest sets, so it stops after LINT_WORK_MAX comparisons and says so.
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "classify/parse.h"
 #include "rules/ast.h"
+#include "rules/box.h"
 
-__attribute__((format(printf, 3, 4))) static void warn(struct rules *rules, const struct rule *rule, const char *format, ...)
+#define LINT_WORK_MAX 10000000u
+
+/* Estimates, from BPF_PROG_TEST_RUN and the worker on the machine of docs/decisions.md: they compare rules, not machines. */
+#define NS_XDP_RULE 5
+#define NS_XDP_STEP 2
+#define NS_USER 350 /* handed over, and parsed once more */
+#define NS_DNS 40
+#define NS_INSN 1
+
+__attribute__((format(printf, 4, 5))) static void warn(struct rules *rules, const struct rule *rule, bool note,
+						       const char *format, ...)
 {
 	const struct statement *statement = rule->statement;
 	struct rules_error *warning = &rules->warnings[rules->n_warnings];
@@ -20,6 +37,7 @@ __attribute__((format(printf, 3, 4))) static void warn(struct rules *rules, cons
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	source_error_line(&rules->source, statement->line, statement->at, statement->len, warning, message);
+	warning->note = note;
 	rules->n_warnings++;
 }
 
@@ -29,19 +47,20 @@ static void check_rule(struct rules *rules, const struct rule *rule, const struc
 	enum constant constant = expr_constant(rule->match, CONSTANT_NONE);
 
 	if (decided)
-		warn(rules, rule, "never reached: the rule in line %u matches every packet", decided->statement->line);
+		warn(rules, rule, false, "never reached: the rule in line %u matches every packet", decided->statement->line);
 	else if (constant == CONSTANT_FALSE)
-		warn(rules, rule, "never matches: no packet can answer this with yes");
+		warn(rules, rule, false, "never matches: no packet can answer this with yes");
 	else if (rule->match->deep && !diverting)
-		warn(rules, rule, "no `divert` rule stands above: the DNS question name is known of diverted packets only");
+		warn(rules, rule, false,
+		     "no `divert` rule stands above: what only the user tier knows is known of diverted packets only");
 	else if (rule->match->deep && constant == CONSTANT_NONE && expr_constant(rule->match, CONSTANT_FALSE) == CONSTANT_TRUE)
-		warn(rules, rule, "also true for every packet that is not diverted: add what the `divert` rule asks");
+		warn(rules, rule, false, "also true for every packet that is not diverted: add what the `divert` rule asks");
 }
 
 int rules_check(struct rules *rules)
 {
 	const struct rule *decided = NULL, *diverting = NULL;
-	bool asked = false; /* a question of the user tier behind the last divert rule */
+	bool asked = false; /* a question of the user tier, or a program there, behind the last divert rule */
 
 	rules->warnings = arena_alloc(&rules->arena, WARNINGS_MAX * sizeof(*rules->warnings));
 	if (!rules->warnings)
@@ -52,15 +71,251 @@ int rules_check(struct rules *rules)
 		check_rule(rules, rule, decided, diverting);
 		if (rule->action == ACTION_DIVERT) {
 			diverting = rule;
-			asked = false;
+			asked = rule->program != NULL;
 		}
 		asked = asked || rule->match->deep;
 		if (!decided && !rule_goes_on(rule) && expr_constant(rule->match, CONSTANT_NONE) == CONSTANT_TRUE)
 			decided = rule;
 	}
 	if (diverting && !asked && !decided && rules->default_action == ACTION_PASS)
-		warn(rules, diverting, "nothing behind this asks the user tier: diverted packets only come straight back");
+		warn(rules, diverting, false, "nothing behind this asks the user tier: diverted packets only come straight back");
 	return 0;
+}
+
+/* ---- rules_lint(): what boxes tell ---- */
+
+/* The boxes of the rules seen so far that end the search, where they are exact. */
+struct terminal {
+	const struct rule *rule;
+	struct box box;
+};
+
+struct lint {
+	struct rules *rules;
+	struct terminal *terminals;
+	size_t n, room;
+	uint32_t work;
+};
+
+/* Is each of the rule's boxes within one of an earlier rule's? Then that rule, or the last of them. */
+static const struct rule *lint_shadow(struct lint *lint, const struct boxes *boxes)
+{
+	const struct rule *found = NULL;
+
+	for (size_t i = 0; i < boxes->n; i++) {
+		size_t j;
+
+		for (j = 0; j < lint->n; j++, lint->work++)
+			if (box_covers(&lint->terminals[j].box, &boxes->box[i]))
+				break;
+		if (j == lint->n)
+			return NULL;
+		found = lint->terminals[j].rule;
+	}
+	return found;
+}
+
+/* Do both limit the same field, beyond protocol and family? Rules about different fields nearly always share packets. */
+static bool boxes_compare(const struct box *a, const struct box *b)
+{
+	for (unsigned i = DIMENSION_SRC_PORT; i < DIMENSION_COUNT; i++)
+		if (!box_is_any(a, (enum dimension)i) && !box_is_any(b, (enum dimension)i))
+			return true;
+	return (a->src.len && b->src.len) || (a->dst.len && b->dst.len);
+}
+
+/* An earlier rule with another verdict that has some packets of this one, and others besides: neither is the other's exception. */
+static const struct rule *lint_overlap(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
+{
+	for (size_t i = 0; i < boxes->n && boxes->exact && !rule_goes_on(rule); i++) {
+		for (size_t j = 0; j < lint->n; j++, lint->work++) {
+			const struct terminal *earlier = &lint->terminals[j];
+			bool drops = earlier->rule->action == ACTION_DROP;
+
+			if (drops != (rule->action == ACTION_DROP) && boxes_compare(&earlier->box, &boxes->box[i]) &&
+			    box_meet(&earlier->box, &boxes->box[i]) && !box_covers(&earlier->box, &boxes->box[i]) &&
+			    !box_covers(&boxes->box[i], &earlier->box))
+				return earlier->rule;
+		}
+	}
+	return NULL;
+}
+
+/* The protocol's name if the box asks for no more than that. */
+static bool box_is_wide(const struct box *box)
+{
+	bool addressed = (box->src.family && box->src.len) || (box->dst.family && box->dst.len);
+
+	for (unsigned i = DIMENSION_SRC_PORT; i < DIMENSION_COUNT; i++)
+		if (!box_is_any(box, (enum dimension)i))
+			return false;
+	return !addressed;
+}
+
+static void lint_wide(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
+{
+	if (rule->action != ACTION_DROP || !boxes->exact)
+		return;
+	for (size_t i = 0; i < boxes->n; i++) {
+		if (!box_is_wide(&boxes->box[i]))
+			continue;
+		warn(lint->rules, rule, false,
+		     "too wide: drops all packets of a protocol; add an address, a port, a length or a flag");
+		return;
+	}
+}
+
+/* `vlan 1 or vlan 2`: few who write it know what it means. */
+static bool expr_joins_vlans(const struct expr *expr)
+{
+	unsigned vlans = 0;
+
+	for (size_t i = 0; i < expr->n; i++) {
+		const struct expr *child = expr->children[i];
+
+		if (expr_joins_vlans(child))
+			return true;
+		vlans += child->kind == EXPR_TEST && child->test->kind == TEST_VLAN;
+	}
+	return expr->kind == EXPR_OR && vlans > 1;
+}
+
+static int lint_remember(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
+{
+	if (rule_goes_on(rule) || !boxes->exact)
+		return 0;
+	if (lint->n + boxes->n > lint->room) {
+		size_t room = 2 * (lint->room + BOXES_MAX);
+		struct terminal *grown = realloc(lint->terminals, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		lint->terminals = grown;
+		lint->room = room;
+	}
+	for (size_t i = 0; i < boxes->n; i++)
+		lint->terminals[lint->n++] = (struct terminal){ rule, boxes->box[i] };
+	return 0;
+}
+
+static int lint_rule(struct lint *lint, const struct rule *rule, struct boxes *boxes)
+{
+	const struct rule *other;
+	int r;
+
+	if (expr_joins_vlans(rule->match))
+		warn(lint->rules, rule, false,
+		     "the second `vlan` asks for the inner tag, as in tcpdump: write vlan {A, B} for either");
+	r = boxes_of(rule->match, boxes);
+	if (r < 0)
+		return r;
+	if (boxes->n == 0) {
+		if (expr_constant(rule->match, CONSTANT_NONE) != CONSTANT_FALSE) /* or it has been told */
+			warn(lint->rules, rule, false, "never matches: its conditions exclude each other");
+		return 0;
+	}
+	other = lint_shadow(lint, boxes);
+	if (other) {
+		warn(lint->rules, rule, false, "never reached: the rule in line %u has all its packets", other->statement->line);
+		return 0;
+	}
+	lint_wide(lint, rule, boxes);
+	other = lint_overlap(lint, rule, boxes);
+	if (other)
+		warn(lint->rules, rule, true, "some of its packets are %s by the rule in line %u already",
+		     other->action == ACTION_DROP ? "dropped" : "let through", other->statement->line);
+	return lint_remember(lint, rule, boxes);
+}
+
+int rules_lint(struct rules *rules)
+{
+	struct boxes *boxes = malloc(sizeof(*boxes));
+	struct lint lint = { .rules = rules };
+	int r = boxes ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < rules->n_rules && r == 0; i++) {
+		if (expr_constant(rules->rules[i]->match, CONSTANT_NONE) == CONSTANT_TRUE)
+			break; /* rules_check() has told what stands behind */
+		r = lint_rule(&lint, rules->rules[i], boxes);
+		if (r == 0 && lint.work > LINT_WORK_MAX) {
+			warn(rules, rules->rules[i], true, "rules from here on were not compared with those above: too many");
+			break;
+		}
+	}
+	free(lint.terminals);
+	free(boxes);
+	return r;
+}
+
+/* ---- placement ---- */
+
+/* Could a flow director's entry say it? One family, TCP, UDP or SCTP, whole ports. */
+static bool box_fits_nic(const struct box *box)
+{
+	const struct interval *proto = &box->in[DIMENSION_PROTO], *family = &box->in[DIMENSION_FAMILY];
+
+	for (unsigned i = DIMENSION_LEN; i < DIMENSION_COUNT; i++)
+		if (!box_is_any(box, (enum dimension)i))
+			return false;
+	for (unsigned i = DIMENSION_SRC_PORT; i <= DIMENSION_DST_PORT; i++)
+		if (!box_is_any(box, (enum dimension)i) && box->in[i].lo != box->in[i].hi)
+			return false;
+	return proto->lo == proto->hi && (proto->lo == PROTO_TCP || proto->lo == PROTO_UDP || proto->lo == PROTO_SCTP) &&
+	       (family->lo == family->hi || box_is_any(box, DIMENSION_FAMILY));
+}
+
+static bool rule_fits_nic(const struct rule *rule)
+{
+	struct boxes *boxes;
+	bool fits;
+
+	if (rule->action != ACTION_DROP && rule->action != ACTION_DIVERT)
+		return false;
+	boxes = malloc(sizeof(*boxes));
+	fits = boxes && boxes_of(rule->match, boxes) == 0 && boxes->exact && boxes->n > 0;
+	for (size_t i = 0; fits && i < boxes->n; i++)
+		fits = box_fits_nic(&boxes->box[i]);
+	free(boxes);
+	return fits;
+}
+
+static unsigned expr_ns(const struct expr *expr)
+{
+	unsigned ns = 0;
+
+	if (expr->kind == EXPR_TEST && expr->test->kind == TEST_BPF)
+		return NS_INSN * expr->test->n_insns;
+	if (expr->kind == EXPR_TEST && test_is_deep(expr->test))
+		return NS_DNS;
+	if (expr->kind == EXPR_TEST)
+		return NS_XDP_STEP * (expr->test->list.set || expr->test->list.n == 0 ? 1 : (unsigned)expr->test->list.n);
+	for (size_t i = 0; i < expr->n; i++)
+		ns += expr_ns(expr->children[i]);
+	return ns;
+}
+
+/* Does any test of this kind stand in the expression? */
+static bool expr_has(const struct expr *expr, enum test_kind from, enum test_kind to)
+{
+	if (expr->kind == EXPR_TEST)
+		return expr->test->kind >= from && expr->test->kind <= to;
+	for (size_t i = 0; i < expr->n; i++)
+		if (expr_has(expr->children[i], from, to))
+			return true;
+	return false;
+}
+
+static const char *rule_reason(const struct rule *rule)
+{
+	bool dns = expr_has(rule->match, TEST_DNS_NAME, TEST_DNS_VALID), bpf = expr_has(rule->match, TEST_BPF, TEST_BPF);
+
+	if (dns && bpf)
+		return "needs the DNS question and a tcpdump expression, which only the user tier has";
+	if (bpf)
+		return "runs a tcpdump expression, which only the user tier does";
+	if (dns)
+		return "needs the DNS question, which only the user tier parses";
+	return "asks for nothing but header fields, length and bytes";
 }
 
 size_t rules_count(const struct rules *rules)
@@ -76,11 +331,18 @@ struct rule_info rules_info(const struct rules *rules, size_t index)
 		.line = rule->statement->line,
 		.action = rule->action,
 		.tier = rule->match->deep ? TIER_USER : TIER_XDP,
-		.reason = rule->match->deep ? "needs the DNS question name, which only the user tier parses"
-					    : "asks for nothing but header fields, length and bytes",
+		.reason = rule_reason(rule),
 		.name = rule->name,
 		.text = rule->text,
 	};
+}
+
+void rules_estimate(const struct rules *rules, size_t index, bool *ret_nic_capable, unsigned *ret_ns)
+{
+	const struct rule *rule = rules->rules[index];
+
+	*ret_nic_capable = rule_fits_nic(rule);
+	*ret_ns = NS_XDP_RULE + expr_ns(rule->match) + (rule->match->deep ? NS_USER : 0);
 }
 
 size_t rules_warning_count(const struct rules *rules)

@@ -8,6 +8,7 @@
 #ifndef SPILLWAY_RULES_H
 #define SPILLWAY_RULES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct rules_error {
 	char text[512];	   /* the offending line, tabs kept, cut at 511 bytes */
 	unsigned text_col; /* bytes of the line cut off in front of `text`, so that a long line shows the place */
 	char message[512]; /* says what is wrong and, where there is one, the fix */
+	bool note;	   /* of a warning: worth knowing, not wrong */
 };
 
 enum rule_tier { TIER_NIC, TIER_XDP, TIER_USER };
@@ -50,6 +52,10 @@ struct rules *rules_free(struct rules *rules); /* NULL is fine; returns NULL */
 
 size_t rules_count(const struct rules *rules);
 struct rule_info rules_info(const struct rules *rules, size_t index);
+/* Could a NIC's flow director do it, and about how long does a packet take that is asked, in the tier of rule_info. */
+void rules_estimate(const struct rules *rules, size_t index, bool *ret_nic_capable, unsigned *ret_ns);
+/* Compare the rules with each other and add warnings (shadowed, impossible, too wide) and notes (overlaps). 0 or -ENOMEM. */
+int rules_lint(struct rules *rules);
 /* Warnings found while parsing (a user-tier rule no divert reaches, a rule behind one that always decides). */
 size_t rules_warning_count(const struct rules *rules);
 const struct rules_error *rules_warning(const struct rules *rules, size_t index);

@@ -917,7 +917,7 @@ static bool model_listed(const struct rule *rule, const struct pkt *pkt)
 	return false;
 }
 
-static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame)
+static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame, uint32_t *all_hits)
 {
 	struct match want, got;
 	static uint32_t want_hits[RULES_LARGE], hits[RULES_LARGE], tier_hits[RULES_LARGE];
@@ -927,6 +927,8 @@ static void check_frame(const struct rules *rules, const struct image *image, co
 	memset(hits, 0, sizeof(hits));
 	memset(tier_hits, 0, sizeof(tier_hits));
 	model_run(rules, frame, &want, want_hits);
+	for (size_t i = 0; i < rules->n_rules; i++)
+		all_hits[i] += want_hits[i];
 	match_run(&env, image, &frame->pkt, 1, &got);
 	check(match_equal(&want, &got), "match_run()", frame);
 	check(!memcmp(want_hits, hits, sizeof(hits)), "hits", frame);
@@ -968,6 +970,26 @@ static void check_text(const struct rules *rules, const struct image *image)
 	rules_free(parsed);
 }
 
+/* Rules that are said to match nothing had no packet. Returns how many there are. */
+static unsigned check_lint(struct rules *rules, const uint32_t *all_hits)
+{
+	unsigned n = 0;
+
+	assert_int_equal(rules_check(rules), 0);
+	assert_int_equal(rules_lint(rules), 0);
+	for (size_t i = 0; i < rules_warning_count(rules); i++) {
+		const struct rules_error *warning = rules_warning(rules, i);
+
+		if (strncmp(warning->message, "never ", 6))
+			continue;
+		n++;
+		for (size_t j = 0; j < rules->n_rules; j++)
+			if (rules->rules[j]->statement->line == warning->line)
+				check(all_hits[j] == 0, warning->message, &(struct frame){ 0 });
+	}
+	return n;
+}
+
 static unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -978,7 +1000,7 @@ static unsigned long env_number(const char *name, unsigned long otherwise)
 static void test_model(void **state)
 {
 	unsigned long rounds = env_number("ROUNDS", SANITIZED ? 400 : 4000);
-	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0;
+	unsigned long seed = env_number("SEED", (unsigned long)time(NULL)), pairs = 0, dead = 0;
 	struct rules_error error;
 
 	(void)state;
@@ -987,6 +1009,7 @@ static void test_model(void **state)
 	for (unsigned long round = 0; round < rounds; round++) {
 		struct rules *rules = random_rules();
 		struct image *image;
+		uint32_t hits[16] = { 0 };
 		struct frame frame;
 
 		current = rules;
@@ -995,13 +1018,14 @@ static void test_model(void **state)
 			check_text(rules, image);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
-				check_frame(rules, image, &frame);
+				check_frame(rules, image, &frame, hits);
 			}
 			image_free(image);
+			dead += check_lint(rules, hits);
 		}
 		rules_free(rules);
 	}
-	print_message("%lu pairs of rule set and packet\n", pairs);
+	print_message("%lu pairs of rule set and packet, %lu rules never match\n", pairs, dead);
 	assert_true(pairs > rounds * PACKETS * 9 / 10);
 }
 
@@ -1045,6 +1069,7 @@ static void print_rule_near(FILE *out, const struct pkt *pkt)
 static void test_model_large(void **state)
 {
 	unsigned long rounds = env_number("ROUNDS_LARGE", SANITIZED ? 2 : 12);
+	static uint32_t hits[RULES_LARGE];
 	size_t groups_most = 0;
 
 	(void)state;
@@ -1075,7 +1100,7 @@ static void test_model_large(void **state)
 			groups_most = image->n_groups;
 		for (unsigned i = 0; i < 3000; i++) {
 			random_frame(&frame);
-			check_frame(rules, image, &frame);
+			check_frame(rules, image, &frame, hits);
 		}
 		image_free(image);
 		rules_free(rules);
