@@ -171,7 +171,8 @@ static bool headers_alike(const struct pkt *captured, const struct pkt *filled)
 	       captured->has_ports == filled->has_ports && captured->src_port == filled->src_port &&
 	       captured->dst_port == filled->dst_port && captured->l3_off == filled->l3_off &&
 	       captured->l4_off == filled->l4_off && captured->payload_off == filled->payload_off &&
-	       captured->frag == filled->frag && memcmp(captured->src, filled->src, sizeof(filled->src)) == 0 &&
+	       captured->frag == filled->frag && captured->options == filled->options && captured->has_l4 == filled->has_l4 &&
+	       captured->l4_word == filled->l4_word && memcmp(captured->src, filled->src, sizeof(filled->src)) == 0 &&
 	       memcmp(captured->dst, filled->dst, sizeof(filled->dst)) == 0;
 }
 

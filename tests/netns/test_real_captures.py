@@ -17,6 +17,8 @@ EXPRESSIONS = ("udp src port 161", "tcp and dst portrange 1-1024", "src net 66.0
                "udp dst port 22 or tcp dst port 25565", "len > 512", "less 60 or greater 1400")
 RULES = """
 count not ip
+count ttl < 64 or dscp ef or tcp flags syn/syn,ack or frag {first, later}
+limit 1k pps per src/24 udp
 divert udp src port 53
 drop dns name under example.com
 drop len > 1000 and udp name large
