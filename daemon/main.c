@@ -303,10 +303,15 @@ static void watchdog_feed(struct daemon *daemon)
 	notify_send("WATCHDOG=1");
 }
 
+static void say(const char *line)
+{
+	log_info("%s", line);
+}
+
 static void daemon_tick(struct daemon *daemon, bool feed)
 {
 	for (unsigned i = 0; i < daemon->n_guards; i++)
-		guard_tick(daemon->guards[i]);
+		guard_tick(daemon->guards[i], say);
 	if (feed)
 		watchdog_feed(daemon);
 }

@@ -213,6 +213,25 @@ static void counters_clear(struct guard *guard, const struct rows *rows)
 	}
 }
 
+/* What the language has and an interface cannot do yet is refused, not ignored. */
+static int rules_can_run(const struct rules *rules, char *ret_message, size_t size)
+{
+	for (size_t i = 0; i < rules_count(rules); i++) {
+		struct rule_info info = rules_info(rules, i);
+
+		if (info.action == ACTION_SAMPLE)
+			return refuse(
+				-EOPNOTSUPP, ret_message, size,
+				"line %u: nothing reads samples of a running interface yet; use `count`, or `spillway test`",
+				info.line);
+		if (info.program)
+			return refuse(-EOPNOTSUPP, ret_message, size,
+				      "line %u: no program `%s`: user programs cannot be loaded yet; leave out `to %s`",
+				      info.line, info.program, info.program);
+	}
+	return 0;
+}
+
 /* Make `rules` the running rules: build aside, open the user tier if they need it, publish, let the old image go. */
 static int rules_publish(struct guard *guard, const struct rules *rules, char *ret_message, size_t size)
 {
@@ -220,8 +239,11 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 	const struct image *published = NULL;
 	struct rows *rows = NULL;
 	struct image *image = NULL;
-	int r = rows_build(rules, guard->rows, &rows);
+	int r = rules_can_run(rules, ret_message, size);
 
+	if (r)
+		return r;
+	r = rows_build(rules, guard->rows, &rows);
 	if (!r || r == -E2BIG) /* then it says what does not fit */
 		r = image_build(rules, guard->generation + 1, rows ? rows->counters : NULL, &image, &error);
 	if (!r)
@@ -244,6 +266,9 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 		rows_free(rows);
 		return r;
 	}
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->rows[i].expired)
+			xdp_expire(guard->xdp, (uint32_t)i);
 	guard->generation++;
 	rows_free(guard->rows);
 	guard->rows = rows;
@@ -377,8 +402,46 @@ int guard_fd(const struct guard *guard)
 	return guard->event;
 }
 
-void guard_tick(struct guard *guard)
+static void row_expire(struct guard *guard, size_t index, void (*say)(const char *line))
 {
+	struct row *row = &guard->rows->rows[index];
+	char line[400];
+
+	row->expired = true;
+	xdp_expire(guard->xdp, (uint32_t)index);
+	snprintf(line, sizeof(line), "%s: line %u: its ttl is over: %.200s", guard->facts.ifname, row->line, row->text);
+	say(line);
+}
+
+static void row_log(struct guard *guard, struct row *row, void (*say)(const char *line))
+{
+	struct hits hits;
+	char line[400];
+	uint64_t packets;
+
+	xdp_rule_hits(guard->xdp, row->counter, &hits);
+	packets = hits.packets + guard->path.tally.rules[row->counter].packets;
+	if (packets <= row->logged)
+		return;
+	snprintf(line, sizeof(line), "%s: line %u: %llu packets, %llu in all: %.200s", guard->facts.ifname, row->line,
+		 (unsigned long long)(packets - row->logged), (unsigned long long)packets, row->text);
+	row->logged = packets;
+	say(line);
+}
+
+void guard_tick(struct guard *guard, void (*say)(const char *line))
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	for (size_t i = 0; i < guard->rows->n; i++) {
+		struct row *row = &guard->rows->rows[i];
+
+		if (row->ends_s && !row->expired && (uint64_t)now.tv_sec >= row->ends_s)
+			row_expire(guard, i, say);
+		if (row->log)
+			row_log(guard, row, say);
+	}
 	if (guard->path.reinject)
 		reinject_follow_address(guard->path.reinject);
 }

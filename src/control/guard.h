@@ -46,7 +46,10 @@ json_t *guard_rules(struct guard *guard);  /* new reference; [{"line","name","te
 const char *guard_ifname(const struct guard *guard);
 /* Readable when the worker ended by itself; -1: never. */
 int guard_fd(const struct guard *guard);
-/* Once a second: follow the world (MAC address of the interface, vanished link). */
-void guard_tick(struct guard *guard);
+/*
+ * Once a second: follow the world (MAC address of the interface, vanished link), end rules whose `ttl` is over, and tell of hits of
+ * rules with `log`. `say` gets one line each, about this interface.
+ */
+void guard_tick(struct guard *guard, void (*say)(const char *line));
 
 #endif

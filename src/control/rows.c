@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <xxhash.h>
 
 /* Old rules by their text, so that a set of many thousands is not compared with itself line by line. */
@@ -51,8 +52,8 @@ static void texts_fini(struct texts *texts)
 	free(texts->used);
 }
 
-/* The counter of the old rule with this text, or -1. */
-static int counter_kept(struct texts *texts, const char *text)
+/* The old rule with this text, or NULL. */
+static const struct row *row_kept(struct texts *texts, const char *text)
 {
 	for (size_t slot = texts_slot(texts, text); texts->slots[slot]; slot = (slot + 1) & texts->mask) {
 		uint32_t row = texts->slots[slot] - 1;
@@ -60,9 +61,9 @@ static int counter_kept(struct texts *texts, const char *text)
 		if (texts->taken[row] || strcmp(texts->old->rows[row].text, text))
 			continue;
 		texts->taken[row] = true;
-		return (int)texts->old->rows[row].counter;
+		return &texts->old->rows[row];
 	}
-	return -1;
+	return NULL;
 }
 
 /* A counter nobody has, not in the old set either. There is one: old and new together have at most IMAGE_COUNTERS_MAX rules. */
@@ -79,22 +80,44 @@ static int row_fill(struct row *row, const struct rule_info *info)
 	row->action = info->action;
 	row->tier = info->tier;
 	row->reason = info->reason;
+	row->log = info->log;
 	row->text = strdup(info->text);
 	row->name = info->name ? strdup(info->name) : NULL;
 	return row->text && (row->name || !info->name) ? 0 : -ENOMEM;
+}
+
+static uint64_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+static void row_go_on(struct row *row, const struct row *kept)
+{
+	row->counter = kept->counter;
+	row->ends_s = kept->ends_s;
+	row->expired = kept->expired;
+	row->logged = kept->logged;
 }
 
 static int rows_fill(struct rows *rows, const struct rules *rules, struct texts *texts)
 {
 	for (size_t i = 0; i < rows->n; i++) {
 		struct rule_info info = rules_info(rules, i);
-		int counter;
+		const struct row *kept;
 
 		if (row_fill(&rows->rows[i], &info))
 			return -ENOMEM;
-		counter = counter_kept(texts, info.text);
-		rows->rows[i].fresh = counter < 0;
-		rows->rows[i].counter = counter < 0 ? counter_new(texts) : (uint32_t)counter;
+		kept = row_kept(texts, info.text);
+		rows->rows[i].fresh = !kept;
+		if (kept) {
+			row_go_on(&rows->rows[i], kept);
+		} else {
+			rows->rows[i].counter = counter_new(texts);
+			rows->rows[i].ends_s = info.ttl_s ? now_s() + info.ttl_s : 0;
+		}
 		rows->counters[i] = rows->rows[i].counter;
 		if (rows->counters[i] >= rows->counters_end)
 			rows->counters_end = rows->counters[i] + 1;

@@ -19,6 +19,10 @@ struct row {
 	enum rule_tier tier;
 	uint32_t counter; /* below IMAGE_COUNTERS_MAX */
 	bool fresh;	  /* the counter is new to this rule: clear it before use */
+	uint64_t ends_s;  /* CLOCK_MONOTONIC; 0: never. Kept with the counter: the same rule does not begin anew */
+	bool expired;
+	bool log;
+	uint64_t logged; /* packets told of so far */
 };
 
 struct rows {

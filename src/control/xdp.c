@@ -297,6 +297,15 @@ int xdp_publish(struct xdp *xdp, const struct image *image, const struct image *
 	return 0;
 }
 
+void xdp_expire(struct xdp *xdp, uint32_t rule)
+{
+	struct image *image = xdp->newest ? xdp->newest->image : NULL;
+	struct image_rule *rules = image ? (struct image_rule *)((char *)image + image->rules) : NULL;
+
+	if (image && rule < image->n_rules)
+		__atomic_store_n(&rules[rule].expired, 1, __ATOMIC_RELAXED);
+}
+
 void xdp_forget_older(struct xdp *xdp)
 {
 	if (xdp->newest)

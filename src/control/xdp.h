@@ -36,6 +36,8 @@ int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
 int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *ret_message, size_t size);
 /* Publish a copy of *image: packets see the old one or the new one. *ret_published is what the worker is to read. */
 int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published);
+/* A rule of the published image has come to its end: from the next packet on it matches nothing, in either tier. */
+void xdp_expire(struct xdp *xdp, uint32_t rule);
 /* The images published before may be unmapped: nobody in user space reads them any more. */
 void xdp_forget_older(struct xdp *xdp);
 

@@ -334,6 +334,9 @@ struct rule_info rules_info(const struct rules *rules, size_t index)
 		.reason = rule_reason(rule),
 		.name = rule->name,
 		.text = rule->text,
+		.ttl_s = rule->ttl_s,
+		.log = rule->log,
+		.program = rule->program,
 	};
 }
 

@@ -36,6 +36,9 @@ struct rule_info {
 	const char *reason;  /* why that tier, one line */
 	const char *name;    /* from `name`, or NULL */
 	const char *text;    /* canonical text of the statement, loads again to the same rule */
+	uint32_t ttl_s;	     /* the rule ends then; 0: never */
+	bool log;
+	const char *program; /* of `divert to`, or NULL */
 };
 
 /*
