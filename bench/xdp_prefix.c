@@ -48,7 +48,7 @@ struct length_share {
 
 static const struct length_share shares4[] = { { 24, 47 }, { 32, 20 }, { 22, 10 }, { 23, 8 }, { 21, 4 },
 					       { 20, 4 },  { 19, 3 },  { 18, 1 },  { 16, 2 }, { 17, 1 } };
-static const struct length_share shares6[] = { { 48, 45 }, { 64, 20 }, { 32, 15 }, { 56, 10 }, { 128, 10 } };
+static const struct length_share shares6[] = { { 48, 50 }, { 64, 22 }, { 56, 11 }, { 128, 11 }, { 32, 6 } };
 
 static address host_mask(unsigned len)
 {
@@ -70,14 +70,14 @@ static address address_from(const uint8_t bytes[16])
 	return to;
 }
 
-/* Unicast; in IPv6 below one of 4,096 prefixes of 32 bits, as allocations go. */
+/* Unicast; in IPv6 below one of 2^18 prefixes of 32 bits, as allocations go; were all of them listed, nothing could miss. */
 static address address_roll(struct dice *dice, int family)
 {
 	uint64_t high = dice_roll(dice);
 
 	if (family == 4)
 		return (address)((1 + dice_below(dice, 223)) << 24 | (high & 0xffffff)) << 96;
-	high = 0x2000000000000000ull | (uint64_t)dice_below(dice, 4096) * 0x9e3779b1 % 0x10000000 << 32 | (high & 0xffffffff);
+	high = 0x2000000000000000ull | (uint64_t)dice_below(dice, 1 << 18) * 0x9e3779b1 % 0x10000000 << 32 | (high & 0xffffffff);
 	return (address)high << 64 | dice_roll(dice);
 }
 
