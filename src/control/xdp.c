@@ -33,6 +33,7 @@ struct xdp {
 	struct bpf_link *link;
 	size_t image_bytes;  /* size class: what an image map of the loaded program holds */
 	uint32_t n_counters; /* rules that it can count */
+	struct hits *before; /* what programs of smaller classes have counted, by counter */
 	int n_cpus;
 };
 
@@ -128,6 +129,11 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 	xdp = calloc(1, sizeof(*xdp));
 	if (!xdp)
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
+	xdp->before = calloc(IMAGE_COUNTERS_MAX, sizeof(*xdp->before));
+	if (!xdp->before) {
+		free(xdp);
+		return refuse(-ENOMEM, ret_message, size, "out of memory");
+	}
 	xdp->n_cpus = libbpf_num_possible_cpus();
 	xdp->image_bytes = IMAGE_BYTES_MIN;
 	xdp->n_counters = COUNTERS_MIN;
@@ -160,6 +166,7 @@ struct xdp *xdp_free(struct xdp *xdp)
 		munmap(xdp->limits, page_align(sizeof(struct limits)));
 	published_free(xdp->newest);
 	spillway_bpf__destroy(xdp->bpf);
+	free(xdp->before);
 	free(xdp);
 	return NULL;
 }
@@ -210,17 +217,35 @@ static int published_new(size_t image_bytes, const struct image *image, struct p
 	return 0;
 }
 
-/* What the older program has counted, rule by rule. */
-static int hits_copy(const struct xdp *xdp, const struct spillway_bpf *to)
+static void per_cpu_sum(const struct xdp *xdp, const struct bpf_map *map, uint32_t index, struct hits *ret_hits)
 {
-	struct hits hits[xdp->n_cpus];
+	struct hits per_cpu[xdp->n_cpus];
 
-	for (uint32_t i = 0; i < xdp->n_counters; i++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(xdp->bpf->maps.rule_hits), &i, hits) ||
-		    bpf_map_update_elem(bpf_map__fd(to->maps.rule_hits), &i, hits, BPF_ANY))
-			return -errno;
+	memset(ret_hits, 0, sizeof(*ret_hits));
+	if (bpf_map_lookup_elem(bpf_map__fd(map), &index, per_cpu))
+		return;
+	for (int cpu = 0; cpu < xdp->n_cpus; cpu++) {
+		ret_hits->packets += per_cpu[cpu].packets;
+		ret_hits->bytes += per_cpu[cpu].bytes;
 	}
-	return 0;
+}
+
+/*
+ * What a program that has been replaced has counted, rule by rule, into xdp->before. Its image is taken away first: the kernel comes
+ * back from that when no packet is in the program any more (maybe_wait_bpf_programs), so not one is missed.
+ */
+static void hits_keep(struct xdp *xdp, const struct spillway_bpf *older)
+{
+	uint32_t zero = 0;
+
+	bpf_map_delete_elem(bpf_map__fd(older->maps.images), &zero);
+	for (uint32_t i = 0; i < xdp->n_counters; i++) {
+		struct hits hits;
+
+		per_cpu_sum(xdp, older->maps.rule_hits, i, &hits);
+		xdp->before[i].packets += hits.packets;
+		xdp->before[i].bytes += hits.bytes;
+	}
 }
 
 /* The image that runs, for a program of another size class: nothing may pass unjudged between the two. */
@@ -263,14 +288,13 @@ int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *
 	if (!bpf)
 		return refuse_load(-errno, ret_message, size);
 	r = published_copy(xdp, bpf, class);
-	if (!r)
-		r = hits_copy(xdp, bpf);
 	if (!r && xdp->link)
 		r = bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(bpf->progs.spillway_xdp), NULL) ? -errno : 0;
 	if (r) {
 		spillway_bpf__destroy(bpf);
 		return refuse(r, ret_message, size, "cannot make room for the rules in the XDP program: %s", strerror(-r));
 	}
+	hits_keep(xdp, xdp->bpf);
 	spillway_bpf__destroy(xdp->bpf);
 	xdp->bpf = bpf;
 	xdp->image_bytes = class;
@@ -435,19 +459,6 @@ bool xdp_attached(const struct xdp *xdp)
 	return xdp->link && !bpf_obj_get_info_by_fd(bpf_link__fd(xdp->link), &info, &size) && info.xdp.ifindex;
 }
 
-static void per_cpu_sum(const struct xdp *xdp, const struct bpf_map *map, uint32_t index, struct hits *ret_hits)
-{
-	struct hits per_cpu[xdp->n_cpus];
-
-	memset(ret_hits, 0, sizeof(*ret_hits));
-	if (bpf_map_lookup_elem(bpf_map__fd(map), &index, per_cpu))
-		return;
-	for (int cpu = 0; cpu < xdp->n_cpus; cpu++) {
-		ret_hits->packets += per_cpu[cpu].packets;
-		ret_hits->bytes += per_cpu[cpu].bytes;
-	}
-}
-
 void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT])
 {
 	for (uint32_t i = 0; i < VERDICT_COUNT; i++)
@@ -457,6 +468,8 @@ void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT])
 void xdp_rule_hits(const struct xdp *xdp, uint32_t counter, struct hits *ret_hits)
 {
 	per_cpu_sum(xdp, xdp->bpf->maps.rule_hits, counter, ret_hits);
+	ret_hits->packets += xdp->before[counter].packets;
+	ret_hits->bytes += xdp->before[counter].bytes;
 }
 
 void xdp_rule_hits_clear(struct xdp *xdp, uint32_t counter)
@@ -464,5 +477,6 @@ void xdp_rule_hits_clear(struct xdp *xdp, uint32_t counter)
 	struct hits zero[xdp->n_cpus];
 
 	memset(zero, 0, sizeof(zero));
+	memset(&xdp->before[counter], 0, sizeof(xdp->before[counter]));
 	bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.rule_hits), &counter, zero, BPF_ANY);
 }

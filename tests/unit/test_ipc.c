@@ -148,7 +148,7 @@ static int place_make(void **state)
 	memset(end, 'd', 200);
 	assert_int_equal(mkdir(place->rundir, 0700), 0);
 	assert_int_equal(ipc_server_open(place->rundir, handler, place, &place->server), 0);
-	place->reply_size = 8 << 20;
+	place->reply_size = 2 * IPC_LINE_MAX;
 	*state = place;
 	return 0;
 }
