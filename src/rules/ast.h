@@ -13,6 +13,8 @@
 #include "rules/lex.h"
 #include "rules/rules.h"
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 #define EXPR_DEPTH_MAX 64
 #define RULES_MAX 65536u
 #define SETS_MAX 1024
@@ -235,8 +237,9 @@ struct rules {
 	size_t n_warnings;
 };
 
-void statement_print(const struct statement *statement, FILE *out); /* print.c; no line end */
-int rules_check(struct rules *rules);				    /* check.c; fills warnings; 0 or -ENOMEM */
+void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */
+void value_print(const struct test *test, const union value *value, FILE *out); /* as within a list */
+int rules_check(struct rules *rules);						/* check.c; fills warnings; 0 or -ENOMEM */
 
 extern const char *const action_names[ACTION_KIND_COUNT];
 extern const char *const condition_names[CONDITION_COUNT];

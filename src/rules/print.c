@@ -120,6 +120,11 @@ static void print_value(const struct test *test, const union value *value, bool 
 	}
 }
 
+void value_print(const struct test *test, const union value *value, FILE *out)
+{
+	print_value(test, value, true, out);
+}
+
 /* One value stands alone. */
 static void print_list(const struct test *test, FILE *out)
 {

@@ -39,8 +39,9 @@ struct rule_info {
 };
 
 /*
- * Text of `len` bytes (need not end in NUL) to a rule set. 0, or with *ret_error filled -EINVAL, -ENOMEM, -E2BIG. Opens no file: a
- * set's `file "F"` is an error here, or whoever may send the daemon rules could read F in its messages.
+ * Text of `len` bytes (need not end in NUL), or a JSON document (json.h), to a rule set. 0, or with *ret_error filled -EINVAL,
+ * -ENOMEM, -E2BIG. Opens no file: a set's `file "F"` is an error here, or whoever may send the daemon rules could read F in its
+ * messages.
  */
 int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error);
 /*

@@ -20,7 +20,7 @@
 
 #include "classify/dns.h"
 #include "classify/match.h"
-#include "rules/ast.h"
+#include "rules/json.h"
 
 #define PACKETS 1500 /* each rule set meets */
 #define SETS 6
@@ -990,6 +990,33 @@ static unsigned check_lint(struct rules *rules, const uint32_t *all_hits)
 	return n;
 }
 
+/* As a document, and in again: the same text. */
+static void check_json(const struct rules *rules)
+{
+	struct rules_error error;
+	struct rules *again;
+	char *json, *text[2];
+	size_t len;
+	FILE *out = open_memstream(&json, &len);
+
+	assert_int_equal(rules_print_json(rules, out), 0);
+	fclose(out);
+	if (rules_parse(json, len, "document", &again, &error) < 0) {
+		rules_error_print(&error, "error", stderr);
+		fail();
+	}
+	for (int i = 0; i < 2; i++) {
+		out = open_memstream(&text[i], &len);
+		rules_print(i ? again : rules, out);
+		fclose(out);
+	}
+	assert_string_equal(text[0], text[1]);
+	free(text[0]);
+	free(text[1]);
+	free(json);
+	rules_free(again);
+}
+
 static unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -1016,6 +1043,7 @@ static void test_model(void **state)
 		if (image_build(rules, 7, NULL, &image, &error) == 0) { /* else more steps than there are */
 			assert_int_equal(image_check(image, image->bytes), 0);
 			check_text(rules, image);
+			check_json(rules);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
 				check_frame(rules, image, &frame, hits);
