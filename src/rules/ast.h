@@ -134,6 +134,7 @@ enum test_kind {
 	TEST_ICMP_CODE,
 	TEST_FRAG,
 	TEST_OPTIONS,
+	TEST_IP_LEN,
 	TEST_ETHER_ADDR,
 	TEST_VLAN,
 	TEST_DNS_NAME, /* from here on the user tier's */

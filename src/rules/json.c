@@ -16,7 +16,7 @@
 
 #include "base/version.h"
 #include "classify/dns.h"
-#include "rules/json.h"
+#include "rules/ast.h"
 #include "rules/literal.h"
 
 #define PATH_MAX_STEPS (2 * EXPR_DEPTH_MAX + 16)
@@ -209,6 +209,7 @@ static const struct test_member {
 	{ "icmp_type", "type ", TEST_ICMP_TYPE, SHAPE_VALUES },
 	{ "icmp_code", "code ", TEST_ICMP_CODE, SHAPE_VALUES },
 	{ "frag", "frag ", TEST_FRAG, SHAPE_VALUES },
+	{ "ip_len", "len ", TEST_IP_LEN, SHAPE_VALUES },
 	{ "options", "options", TEST_OPTIONS, SHAPE_TRUE },
 	{ "vlan", "vlan ", TEST_VLAN, SHAPE_TRUE_OR_VALUES },
 	{ "dns_name", "dns name ", TEST_DNS_NAME, SHAPE_VALUES },

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "rules/json.h"
 #include "rules/parser.h"
 
 #define READ_FIRST 65536

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "replay.h"
-#include "rules/json.h"
+#include "rules/rules.h"
 
 #include <stdlib.h>
 

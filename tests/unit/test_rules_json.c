@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/json.h"
+#include "rules/rules.h"
 
 static struct rules_error error;
 

@@ -20,7 +20,7 @@
 
 #include "classify/dns.h"
 #include "classify/match.h"
-#include "rules/json.h"
+#include "rules/ast.h"
 
 #define PACKETS 1500 /* each rule set meets */
 #define SETS 6
@@ -166,6 +166,8 @@ static void random_frame(struct frame *frame)
 	random_addr(pkt->family, (uint8_t *)pkt->src);
 	random_addr(pkt->family, (uint8_t *)pkt->dst);
 	pkt->l4_proto = POOL(proto_pool);
+	pkt->l3_off = 14;
+	pkt->l3_end = 34 + below(30);
 	pkt->ttl = POOL(ttl_pool);
 	pkt->dscp = (uint8_t)below(64);
 	pkt->options = (uint8_t)below(2);
@@ -436,6 +438,10 @@ static void random_header_test(struct rules *rules, struct test *test)
 	case TEST_ICMP_CODE:
 		test->protocol = below(2) ? protocol_find("icmp", 4) : protocol_find("icmp6", 5);
 		random_values(rules, test, test->kind == TEST_ICMP_TYPE ? give_icmp_type : give_code);
+		break;
+	case TEST_IP_LEN:
+		test->protocol = random_protocol(words + 1, 2);
+		random_list(rules, LIST_RANGES, port_pool, COUNT(port_pool), 65535, &test->list);
 		break;
 	case TEST_OPTIONS:
 		test->protocol = random_protocol(words + 1, 2);
@@ -731,6 +737,8 @@ static bool model_header(const struct test *test, const struct pkt *pkt)
 		return pkt->family && model_numbers(test, pkt->ttl);
 	case TEST_DSCP:
 		return pkt->family && model_numbers(test, pkt->dscp);
+	case TEST_IP_LEN:
+		return pkt->family && model_numbers(test, pkt->l3_end - pkt->l3_off);
 	case TEST_FLAGS:
 		return pkt->has_l4 && model_flags(test, pkt);
 	case TEST_ICMP_TYPE:
