@@ -242,6 +242,18 @@ static void check_print(const struct check *check)
 	       rules_count(rules) == 1 ? "" : "s", (check->image_bytes + 1023) / 1024, check->build_ms);
 }
 
+/* The rules alone, in the form that `--print` names; what is wrong with them has been told. */
+static int check_print_rules(const struct check *check, const char *form)
+{
+	if (strcmp(form, "text") != 0 && strcmp(form, "json") != 0)
+		return fail(CODE_USAGE, "--print text or --print json, not `%s`", form);
+	if (strcmp(form, "text") == 0)
+		rules_print(check->text.rules, stdout);
+	else if (rules_print_json(check->text.rules, stdout) < 0)
+		return fail(CODE_REFUSED, "cannot print the rules");
+	return CODE_OK;
+}
+
 int cmd_check(const struct arguments *arguments)
 {
 	bool json = arguments->values[OPTION_JSON];
@@ -257,7 +269,9 @@ int cmd_check(const struct arguments *arguments)
 					  stderr);
 		code = check_build(&check);
 	}
-	if (json)
+	if (code == CODE_OK && arguments->values[OPTION_PRINT])
+		code = check_print_rules(&check, arguments->values[OPTION_PRINT]);
+	else if (json)
 		check_print_json(&check);
 	else if (code == CODE_OK)
 		check_print(&check);

@@ -19,6 +19,7 @@ const struct option_info option_table[OPTION_COUNT] = {
 			  "whose answers: the XDP program's, the host's, or both compared" },
 	[OPTION_BPF_ORACLE] = { 0, "bpf-oracle", NULL, NULL, "let libpcap count each rule's match as well, and compare" },
 	[OPTION_VERBOSE] = { 'v', "verbose", NULL, NULL, "one line for each packet" },
+	[OPTION_PRINT] = { 0, "print", "text|json", "text json", "print only the rules, in canonical text or as JSON" },
 	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
 	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
 	[OPTION_HELP] = { 'h', "help", NULL, NULL, "say how to use the command" },
@@ -68,7 +69,7 @@ const struct command command_table[] = {
 	},
 	{
 		.name = "check",
-		.options = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_JSON),
+		.options = OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_PRINT) | OPTION_BIT(OPTION_JSON),
 		.required = OPTION_BIT(OPTION_FILE),
 		.summary = "check rules, and say in which tier each would run",
 		.details = "Needs no privileges and touches nothing.",

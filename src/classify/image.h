@@ -78,6 +78,7 @@ enum step_kind {
 	STEP_SRC_PORT, /* lo..hi, host order, inclusive; false without a port (other protocol, later fragment, truncated) */
 	STEP_DST_PORT,
 	STEP_LEN,	/* lo..hi: frame length in bytes, Ethernet header to end of data, as tcpdump's `len` */
+	STEP_IP_LEN,	/* lo..hi: length of the IP packet, header included, as far as it is in the frame */
 	STEP_PAYLOAD,	/* `len` bytes at `offset` behind the transport header: (bytes & mask) == value; false beyond the frame */
 	STEP_TTL,	/* lo..hi: TTL or hop limit */
 	STEP_DSCP,	/* lo..hi */

@@ -98,6 +98,8 @@ static __always_inline int match_step(const struct match_env *env, const struct 
 		return pkt->has_ports && pkt->dst_port >= step->lo && pkt->dst_port <= step->hi;
 	case STEP_LEN:
 		return pkt->frame_len >= step->lo && pkt->frame_len <= step->hi;
+	case STEP_IP_LEN:
+		return pkt->family && pkt->l3_end - pkt->l3_off >= step->lo && pkt->l3_end - pkt->l3_off <= step->hi;
 	case STEP_PAYLOAD:
 	case STEP_ETHER:
 		return match_bytes(env, step, pkt);

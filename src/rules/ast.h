@@ -13,6 +13,8 @@
 #include "rules/lex.h"
 #include "rules/rules.h"
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 #define EXPR_DEPTH_MAX 64
 #define RULES_MAX 65536u
 #define SETS_MAX 1024
@@ -132,6 +134,7 @@ enum test_kind {
 	TEST_ICMP_CODE,
 	TEST_FRAG,
 	TEST_OPTIONS,
+	TEST_IP_LEN,
 	TEST_ETHER_ADDR,
 	TEST_VLAN,
 	TEST_DNS_NAME, /* from here on the user tier's */
@@ -235,8 +238,9 @@ struct rules {
 	size_t n_warnings;
 };
 
-void statement_print(const struct statement *statement, FILE *out); /* print.c; no line end */
-int rules_check(struct rules *rules);				    /* check.c; fills warnings; 0 or -ENOMEM */
+void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */
+void value_print(const struct test *test, const union value *value, FILE *out); /* as within a list */
+int rules_check(struct rules *rules);						/* check.c; fills warnings; 0 or -ENOMEM */
 
 extern const char *const action_names[ACTION_KIND_COUNT];
 extern const char *const condition_names[CONDITION_COUNT];

@@ -220,6 +220,7 @@ struct field {
 
 static const struct field field_len = { "len", "frame length", TEST_LEN, VALUE_LEN, UINT16_MAX };
 static const struct field field_ttl = { "ttl", "TTL", TEST_TTL, VALUE_TTL, UINT8_MAX };
+static const struct field field_ip_len = { "len", "packet length", TEST_IP_LEN, VALUE_LEN, UINT16_MAX };
 static const struct field field_dscp = { "dscp", "DSCP", TEST_DSCP, VALUE_DSCP, 63 };
 
 /* The numbers that `OPERATOR bound` means; `!=` is the caller's. */
@@ -319,14 +320,16 @@ static const struct header_word {
 	enum header_owner owner;
 	enum test_kind kind;
 	enum value_type type;
+	const struct field *field; /* that may be compared, or NULL */
 } header_words[] = {
-	{ "ttl", OWNER_IP, TEST_TTL, VALUE_TTL },
-	{ "dscp", OWNER_IP, TEST_DSCP, VALUE_DSCP },
-	{ "frag", OWNER_IP, TEST_FRAG, VALUE_FRAG },
-	{ "options", OWNER_IP_NAMED, TEST_OPTIONS, VALUE_NONE },
-	{ "flags", OWNER_TCP, TEST_FLAGS, VALUE_FLAGS },
-	{ "type", OWNER_ICMP, TEST_ICMP_TYPE, VALUE_ICMP_TYPE },
-	{ "code", OWNER_ICMP, TEST_ICMP_CODE, VALUE_ICMP_CODE },
+	{ "ttl", OWNER_IP, TEST_TTL, VALUE_TTL, &field_ttl },
+	{ "dscp", OWNER_IP, TEST_DSCP, VALUE_DSCP, &field_dscp },
+	{ "len", OWNER_IP_NAMED, TEST_IP_LEN, VALUE_LEN, &field_ip_len },
+	{ "frag", OWNER_IP, TEST_FRAG, VALUE_FRAG, NULL },
+	{ "options", OWNER_IP_NAMED, TEST_OPTIONS, VALUE_NONE, NULL },
+	{ "flags", OWNER_TCP, TEST_FLAGS, VALUE_FLAGS, NULL },
+	{ "type", OWNER_ICMP, TEST_ICMP_TYPE, VALUE_ICMP_TYPE, NULL },
+	{ "code", OWNER_ICMP, TEST_ICMP_CODE, VALUE_ICMP_CODE, NULL },
 };
 
 static const struct header_word *at_header_word(const struct parser *parser)
@@ -365,8 +368,8 @@ static int parse_header(struct parser *parser, const struct header_word *word, c
 	if (!protocol_owns(test.protocol, word->owner))
 		return fail(parser, "`%s` is asked of %s: write %s in front", word->word, owners[word->owner],
 			    owners[word->owner]);
-	if (word->kind == TEST_TTL || word->kind == TEST_DSCP)
-		return parse_field(parser, word->kind == TEST_TTL ? &field_ttl : &field_dscp, protocol, ret_expr);
+	if (word->field)
+		return parse_field(parser, word->field, protocol, ret_expr);
 	r = next(parser);
 	if (r < 0)
 		return r;
@@ -559,7 +562,7 @@ static int parse_primitive(struct parser *parser, struct expr **ret_expr)
 		return parse_protocol(parser, protocol, ret_expr);
 	if (at_word(parser, "src") || at_word(parser, "dst") || at_type(parser) != VALUE_NONE)
 		return parse_qualified(parser, NULL, ret_expr);
-	if (word)
+	if (word && word->kind != TEST_IP_LEN) /* `len` alone is the frame's */
 		return parse_header(parser, word, NULL, ret_expr);
 	for (size_t i = 0; i < COUNT_OF(primitives); i++)
 		if (at_word(parser, primitives[i].word))

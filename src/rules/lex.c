@@ -22,6 +22,11 @@ static bool is_word(char c)
 	return word_bytes[(unsigned char)c];
 }
 
+bool lexer_is_word(char c)
+{
+	return is_word(c);
+}
+
 static bool is_graphic(char c)
 {
 	return c > ' ' && c < 0x7f;

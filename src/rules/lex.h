@@ -46,6 +46,7 @@ struct lexer {
 };
 
 void lexer_init(struct lexer *lexer, const struct source *source, struct rules_error *error);
+bool lexer_is_word(char c);	     /* may stand in a word as it is */
 int lexer_next(struct lexer *lexer); /* to lexer->token; 0 or -EINVAL with *lexer->error filled */
 
 /* Fill *ret_error with a message about `width` bytes at `at`. Always -EINVAL, so that callers can return it. */

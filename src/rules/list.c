@@ -57,7 +57,7 @@ static int parse_mask(struct parser *parser, const struct qualifiers *in, struct
 static int parse_flags(struct parser *parser, struct range *ret)
 {
 	struct token first = parser->lexer.token, last = first;
-	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX], joined[FLAGS_TEXT_MAX * 3] = "";
+	char message[LITERAL_MESSAGE_MAX], buffer[FOUND_MAX], joined[FLAGS_TEXT_MAX * 3];
 	size_t len = 0;
 	int r;
 
@@ -67,11 +67,12 @@ static int parse_flags(struct parser *parser, struct range *ret)
 		if (!at_kind(parser, TOKEN_WORD))
 			return fail(parser, "expected a TCP flag, found %s", parser_found(parser, buffer));
 		last = parser->lexer.token;
-		if (word.len >= sizeof(joined) - len)
-			return fail(parser, "`%.*s`: there are nine TCP flags, this is longer", WORD_ARG(word));
-		len += (size_t)snprintf(joined + len, sizeof(joined) - len, "%.*s", (int)word.len, word.text);
+		if (len + word.len + 1 > sizeof(joined))
+			return fail(parser, "these TCP flags are longer than all there are");
+		memcpy(joined + len, word.text, word.len);
+		len += word.len;
 		r = next(parser);
-		if (r < 0 || parser->in_braces || !at_kind(parser, ',') || len + 64 > sizeof(joined))
+		if (r < 0 || parser->in_braces || !at_kind(parser, ','))
 			break;
 		joined[len++] = ',';
 		r = next(parser);

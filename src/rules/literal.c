@@ -434,23 +434,26 @@ void duration_to_text(uint32_t s, char ret_text[DURATION_TEXT_MAX])
 	}
 }
 
+#define SCALED_MAX 1000000000000u
+
 int literal_scaled(struct word word, const char *what, uint64_t *ret, char message[LITERAL_MESSAGE_MAX])
 {
 	static const char suffixes[] = "kMG";
 	const char *suffix = word.len > 1 ? strchr(suffixes, word.text[word.len - 1]) : NULL;
-	struct word digits = { word.text, word.len - (suffix && *suffix) };
-	uint64_t scale = 1;
-	uint32_t number;
-	int r;
+	size_t digits = word.len - (suffix && *suffix);
+	uint64_t number = 0;
 
-	r = literal_number(digits, what, UINT32_MAX, &number, message);
-	if (r < 0)
-		return r;
-	for (int i = 0; suffix && i <= suffix - suffixes; i++)
-		scale *= 1000;
-	if (number == 0 || number > 1000000000000u / scale)
+	for (size_t i = 0; i < digits; i++) {
+		if (digit_value(word.text[i]) > 9)
+			return wrong(message, "`%.*s` is not a %s", WORD_ARG(word), what);
+		if (number <= SCALED_MAX)
+			number = number * 10 + (unsigned)digit_value(word.text[i]);
+	}
+	for (int i = 0; suffix && *suffix && i <= suffix - suffixes && number <= SCALED_MAX; i++)
+		number *= 1000;
+	if (number == 0 || number > SCALED_MAX)
 		return wrong(message, "%s %.*s is impossible: 1 to 1000G", what, WORD_ARG(word));
-	*ret = number * scale;
+	*ret = number;
 	return 0;
 }
 

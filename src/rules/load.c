@@ -112,12 +112,33 @@ int load_text(int fd, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+/* Where the blanks at `at` end. */
+static size_t skip_blanks(const char *text, size_t len, size_t at)
+{
+	while (at < len && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r'))
+		at++;
+	return at;
+}
+
+/* A text of statements never starts with a brace and a quote. */
+static bool is_json(const char *text, size_t len)
+{
+	size_t at = skip_blanks(text, len, 0);
+
+	if (at == len || text[at] != '{')
+		return false;
+	at = skip_blanks(text, len, at + 1);
+	return at < len && (text[at] == '"' || text[at] == '}');
+}
+
 int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
 {
 	char *copy;
 
 	if (len > TEXT_MAX)
 		return file_error(file, -E2BIG, ret_error, TOO_LONG);
+	if (is_json(text, len))
+		return rules_parse_json(text, len, file, ret_rules, ret_error);
 	copy = malloc(len ? len : 1);
 	if (!copy)
 		return file_error(file, -ENOMEM, ret_error, "out of memory");
@@ -137,6 +158,11 @@ static int load_fd(int fd, const char *path, const char *file, struct rules **re
 		return file_error(file, r, ret_error, TOO_LONG);
 	if (r < 0)
 		return file_error(file, r, ret_error, "cannot read: %s", strerror(-r));
+	if (is_json(text, len)) {
+		r = rules_parse_json(text, len, file, ret_rules, ret_error);
+		free(text);
+		return r;
+	}
 	directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
 	if (!directory) {
 		free(text);

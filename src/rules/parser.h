@@ -65,7 +65,6 @@ struct parser {
 
 /* parser.c */
 #define FOUND_MAX 80
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define fail(parser, ...) parser_fail(parser, &(parser)->lexer.token, __VA_ARGS__)
 int parser_fail(struct parser *parser, const struct token *token, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What stands at the token, for messages: "`word`" or "the end of the line". */

@@ -120,6 +120,11 @@ static void print_value(const struct test *test, const union value *value, bool 
 	}
 }
 
+void value_print(const struct test *test, const union value *value, FILE *out)
+{
+	print_value(test, value, true, out);
+}
+
 /* One value stands alone. */
 static void print_list(const struct test *test, FILE *out)
 {
@@ -214,17 +219,12 @@ static const struct {
 	const char *words; /* in front of the values */
 	uint32_t max;	   /* of a field that is compared; 0: it is not */
 } test_words[TEST_KIND_COUNT] = {
-	[TEST_PROTO] = { "proto ", 0 },
-	[TEST_ETHER_PROTO] = { "ether proto ", 0 },
-	[TEST_LEN] = { "len ", UINT16_MAX },
-	[TEST_TTL] = { "ttl ", UINT8_MAX },
-	[TEST_DSCP] = { "dscp ", 63 },
-	[TEST_FLAGS] = { "flags ", 0 },
-	[TEST_ICMP_TYPE] = { "type ", 0 },
-	[TEST_ICMP_CODE] = { "code ", 0 },
-	[TEST_FRAG] = { "frag ", 0 },
-	[TEST_DNS_NAME] = { "dns name ", 0 },
-	[TEST_DNS_UNDER] = { "dns name under ", 0 },
+	[TEST_PROTO] = { "proto ", 0 },	      [TEST_ETHER_PROTO] = { "ether proto ", 0 },
+	[TEST_LEN] = { "len ", UINT16_MAX },  [TEST_IP_LEN] = { "len ", UINT16_MAX },
+	[TEST_TTL] = { "ttl ", UINT8_MAX },   [TEST_DSCP] = { "dscp ", 63 },
+	[TEST_FLAGS] = { "flags ", 0 },	      [TEST_ICMP_TYPE] = { "type ", 0 },
+	[TEST_ICMP_CODE] = { "code ", 0 },    [TEST_FRAG] = { "frag ", 0 },
+	[TEST_DNS_NAME] = { "dns name ", 0 }, [TEST_DNS_UNDER] = { "dns name under ", 0 },
 	[TEST_DNS_TYPE] = { "dns type ", 0 },
 };
 

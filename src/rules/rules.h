@@ -42,10 +42,16 @@ struct rule_info {
 };
 
 /*
- * Text of `len` bytes (need not end in NUL) to a rule set. 0, or with *ret_error filled -EINVAL, -ENOMEM, -E2BIG. Opens no file: a
- * set's `file "F"` is an error here, or whoever may send the daemon rules could read F in its messages.
+ * Text of `len` bytes (need not end in NUL), or a JSON document, to a rule set. 0, or with *ret_error filled -EINVAL,
+ * -ENOMEM, -E2BIG. Opens no file: a set's `file "F"` is an error here, or whoever may send the daemon rules could read F in its
+ * messages.
  */
 int rules_parse(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error);
+/*
+ * A JSON document (data/rules.schema.json) to a rule set. What is wrong is told as in a text, with the path of the member, as in
+ * `$.statements[2].match.and[1].port`, in the message, and no line.
+ */
+int rules_parse_json(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error);
 /*
  * The same from a file; "-" is stdin. `file "F"` is read, relative to the rules file; rules_print() writes what was in F, so its
  * text needs no other file. Other errors are those of open(2) and read(2), also told in *ret_error.
@@ -65,6 +71,8 @@ const struct rules_error *rules_warning(const struct rules *rules, size_t index)
 
 /* Canonical text; loads again to the same image, line numbers included. */
 void rules_print(const struct rules *rules, FILE *out);
+/* The same as a JSON document. 0, -ENOMEM or -EIO. */
+int rules_print_json(const struct rules *rules, FILE *out);
 /*
  * The match of one rule as an expression of pcap-filter(7), to be compiled without optimization, which refuses what can never be
  * true. 0, or -EOPNOTSUPP with *ret_reason (static text): tcpdump cannot say it. What was printed by then is of no use.

@@ -170,6 +170,8 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 		return emit_number(builder, STEP_ETH_TYPE, range->lo, 0, yes, no);
 	case TEST_LEN:
 		return emit_number(builder, STEP_LEN, range->lo, range->hi, yes, no);
+	case TEST_IP_LEN:
+		return emit_number(builder, STEP_IP_LEN, range->lo, range->hi, yes, no);
 	case TEST_TTL:
 		return emit_number(builder, STEP_TTL, range->lo, range->hi, yes, no);
 	case TEST_DSCP:

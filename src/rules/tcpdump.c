@@ -163,6 +163,9 @@ static void write_value(struct writer *writer, const struct test *test, const ch
 	case TEST_ETHER_PROTO:
 		fprintf(writer->out, "ether proto 0x%04" PRIx32, range->lo);
 		break;
+	case TEST_IP_LEN:
+		write_between(writer, test->protocol->family == 4 ? "ip[2:2]" : "(ip6[4:2] + 40)", range->lo, range->hi);
+		break;
 	case TEST_TTL:
 		write_ttl(writer, range);
 		break;
@@ -252,6 +255,7 @@ static const char *not_said(const struct test *test)
 	case TEST_PROTO:
 	case TEST_ETHER_PROTO:
 	case TEST_LEN:
+	case TEST_IP_LEN:
 	case TEST_TTL:
 	case TEST_DSCP:
 	case TEST_FLAGS:

@@ -947,6 +947,38 @@ static void test_manual(void **state)
 	assert_in_range(n, 5, 100);
 }
 
+/* Every equivalent in the FlowSpec table is a match. A cell is a list of bold texts. */
+static void test_flowspec(void **state)
+{
+	FILE *in = fopen("../../man/spillway-rules.5.scd", "r");
+	char line[512], text[600];
+	bool in_table = false;
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in)) {
+		in_table = strncmp(line, "[[ *type*", 9) == 0 || (in_table && line[0] != '\n');
+		if (!in_table || strncmp(line, ":  *", 4) != 0)
+			continue;
+		strtok(line, "*");
+		for (const char *cell = strtok(NULL, "*"); cell && *cell != '\n'; strtok(NULL, "*"), cell = strtok(NULL, "*")) {
+			struct rules *rules;
+
+			snprintf(text, sizeof(text), "count %s", cell);
+			memset(&error, 0, sizeof(error));
+			if (rules_parse(text, strlen(text), "table", &rules, &error) < 0)
+				rules_error_print(&error, "error", stderr);
+			else
+				rules_free(rules);
+			assert_int_equal(error.message[0], 0);
+			n++;
+		}
+	}
+	fclose(in);
+	assert_in_range(n, 14, 40); /* thirteen types */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -956,7 +988,7 @@ int main(void)
 		cmocka_unit_test(test_overload_max),   cmocka_unit_test(test_long_line), cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_lint),	       cmocka_unit_test(test_lint_max),	 cmocka_unit_test(test_estimate),
 		cmocka_unit_test(test_info),	       cmocka_unit_test(test_image),	 cmocka_unit_test(test_image_check),
-		cmocka_unit_test(test_load),	       cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_load),	       cmocka_unit_test(test_manual),	 cmocka_unit_test(test_flowspec),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,8 @@ static void random_frame(struct frame *frame)
 	random_addr(pkt->family, (uint8_t *)pkt->src);
 	random_addr(pkt->family, (uint8_t *)pkt->dst);
 	pkt->l4_proto = POOL(proto_pool);
+	pkt->l3_off = 14;
+	pkt->l3_end = 34 + below(30);
 	pkt->ttl = POOL(ttl_pool);
 	pkt->dscp = (uint8_t)below(64);
 	pkt->options = (uint8_t)below(2);
@@ -436,6 +438,10 @@ static void random_header_test(struct rules *rules, struct test *test)
 	case TEST_ICMP_CODE:
 		test->protocol = below(2) ? protocol_find("icmp", 4) : protocol_find("icmp6", 5);
 		random_values(rules, test, test->kind == TEST_ICMP_TYPE ? give_icmp_type : give_code);
+		break;
+	case TEST_IP_LEN:
+		test->protocol = random_protocol(words + 1, 2);
+		random_list(rules, LIST_RANGES, port_pool, COUNT(port_pool), 65535, &test->list);
 		break;
 	case TEST_OPTIONS:
 		test->protocol = random_protocol(words + 1, 2);
@@ -731,6 +737,8 @@ static bool model_header(const struct test *test, const struct pkt *pkt)
 		return pkt->family && model_numbers(test, pkt->ttl);
 	case TEST_DSCP:
 		return pkt->family && model_numbers(test, pkt->dscp);
+	case TEST_IP_LEN:
+		return pkt->family && model_numbers(test, pkt->l3_end - pkt->l3_off);
 	case TEST_FLAGS:
 		return pkt->has_l4 && model_flags(test, pkt);
 	case TEST_ICMP_TYPE:
@@ -990,6 +998,33 @@ static unsigned check_lint(struct rules *rules, const uint32_t *all_hits)
 	return n;
 }
 
+/* As a document, and in again: the same text. */
+static void check_json(const struct rules *rules)
+{
+	struct rules_error error;
+	struct rules *again;
+	char *json, *text[2];
+	size_t len;
+	FILE *out = open_memstream(&json, &len);
+
+	assert_int_equal(rules_print_json(rules, out), 0);
+	fclose(out);
+	if (rules_parse(json, len, "document", &again, &error) < 0) {
+		rules_error_print(&error, "error", stderr);
+		fail();
+	}
+	for (int i = 0; i < 2; i++) {
+		out = open_memstream(&text[i], &len);
+		rules_print(i ? again : rules, out);
+		fclose(out);
+	}
+	assert_string_equal(text[0], text[1]);
+	free(text[0]);
+	free(text[1]);
+	free(json);
+	rules_free(again);
+}
+
 static unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -1016,6 +1051,7 @@ static void test_model(void **state)
 		if (image_build(rules, 7, NULL, &image, &error) == 0) { /* else more steps than there are */
 			assert_int_equal(image_check(image, image->bytes), 0);
 			check_text(rules, image);
+			check_json(rules);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
 				check_frame(rules, image, &frame, hits);

@@ -158,6 +158,8 @@ static void print_pair(struct texts *out)
 		{ "ip frag any", "ip[6:2] & 0x3fff != 0" },
 		{ "ip frag none", "ip[6:2] & 0x3fff = 0" },
 		{ "frag df", "ip[6] & 0x40 != 0" },
+		{ "ip len 46-54", "(ip[2:2] >= 46 and ip[2:2] <= 54)" },
+		{ "ip6 len > 68", "ip6[4:2] + 40 > 68" },
 		{ "ip options", "ip[0] & 0xf > 5" },
 	};
 	uint32_t i = below(sizeof(pairs) / sizeof(pairs[0]));

@@ -1,0 +1,937 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rules as JSON (data/rules.schema.json), in and out.
+ *
+ * A document is read by writing it as text and parsing that: values are spelled alike in both, so there is one place that knows
+ * what is right and what to say of what is wrong. Nothing of a document can be more than it says it is, because every string becomes
+ * one word of the text or is refused (write_word()). When the parser finds an error at some byte of the text, the text is written a second
+ * time to find out which member of the document that byte comes from.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/version.h"
+#include "classify/dns.h"
+#include "rules/ast.h"
+#include "rules/literal.h"
+
+#define PATH_MAX_STEPS (2 * EXPR_DEPTH_MAX + 16)
+#define PATH_TEXT_MAX 256
+
+/* ---- the document as text ---- */
+
+struct path_step {
+	const char *member; /* or NULL: */
+	size_t index;
+};
+
+struct writer {
+	FILE *out;
+	size_t at;     /* bytes written */
+	unsigned line; /* of the text, at `at` */
+	size_t target; /* whose byte's path is wanted; SIZE_MAX: none */
+	struct path_step path[PATH_MAX_STEPS];
+	unsigned depth;
+	char found[PATH_TEXT_MAX]; /* path of the target */
+	char *message;		   /* what is wrong with the document itself, LITERAL_MESSAGE_MAX */
+};
+
+static void path_print(const struct writer *writer, char ret_text[PATH_TEXT_MAX])
+{
+	size_t len = (size_t)snprintf(ret_text, PATH_TEXT_MAX, "$");
+
+	for (unsigned i = 0; i < writer->depth && len < PATH_TEXT_MAX; i++) {
+		const struct path_step *step = &writer->path[i];
+		char *to = ret_text + len;
+
+		if (step->member)
+			len += (size_t)snprintf(to, PATH_TEXT_MAX - len, ".%s", step->member);
+		else
+			len += (size_t)snprintf(to, PATH_TEXT_MAX - len, "[%zu]", step->index);
+	}
+}
+
+__attribute__((format(printf, 2, 3))) static int wrong(struct writer *writer, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(writer->message, LITERAL_MESSAGE_MAX, format, args);
+	va_end(args);
+	path_print(writer, writer->found);
+	return -EINVAL;
+}
+
+static int path_enter(struct writer *writer, const char *member, size_t index)
+{
+	if (writer->depth == PATH_MAX_STEPS)
+		return wrong(writer, "nested deeper than %d levels", EXPR_DEPTH_MAX);
+	writer->path[writer->depth++] = (struct path_step){ member, index };
+	return 0;
+}
+
+static void write_bytes(struct writer *writer, const char *text, size_t len)
+{
+	if (writer->target - writer->at < len) /* also false for none */
+		path_print(writer, writer->found);
+	writer->at += len;
+	fwrite(text, 1, len, writer->out);
+}
+
+static void write_text(struct writer *writer, const char *text)
+{
+	write_bytes(writer, text, strlen(text));
+}
+
+/* One word of the language, whatever the string holds. Numbers are fine, too. */
+static int write_word(struct writer *writer, const json_t *json)
+{
+	const char *text = json_string_value(json);
+	size_t len = json_string_length(json);
+	char digits[24];
+
+	if (json_is_integer(json)) {
+		snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+		if (digits[0] == '-')
+			return wrong(writer, "a number is not negative");
+		write_text(writer, digits);
+		return 0;
+	}
+	if (!text)
+		return wrong(writer, "expected a string or a whole number");
+	if (len == 0)
+		return wrong(writer, "this string is empty");
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\\' && i + 1 < len && text[i + 1] > ' ' && text[i + 1] < 0x7f)
+			i++;
+		else if (!lexer_is_word(text[i]))
+			return wrong(writer, "`%.60s` is not one value of the rule language", text);
+	}
+	write_bytes(writer, text, len);
+	return 0;
+}
+
+/* Enter a member, and write its value as one word. */
+static int write_member(struct writer *writer, const json_t *object, const char *member, const char *before, const char *behind)
+{
+	const json_t *json = json_object_get(object, member);
+	int r;
+
+	if (!json)
+		return 0;
+	r = path_enter(writer, member, 0);
+	if (r < 0)
+		return r;
+	write_text(writer, before);
+	r = write_word(writer, json);
+	write_text(writer, behind);
+	writer->depth--;
+	return r;
+}
+
+/* No member but those in `members`, which ends in NULL. */
+static int check_members(struct writer *writer, json_t *object, const char *const *members)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		size_t i = 0;
+
+		(void)value;
+		while (members[i] && strcmp(members[i], key))
+			i++;
+		if (!members[i])
+			return wrong(writer, "unknown member `%.60s`", key);
+	}
+	return 0;
+}
+
+static int check_protocol(struct writer *writer, const json_t *object)
+{
+	const json_t *json = json_object_get(object, "protocol");
+	const char *text = json_string_value(json);
+
+	if (json && (!text || !protocol_find(text, strlen(text))))
+		return wrong(writer, "`protocol` is ip, ip6, arp, tcp, udp, sctp, icmp, icmp6 or gre");
+	return 0;
+}
+
+/* "@set", a value or an array of values; the path stands at it. */
+static int write_values(struct writer *writer, const json_t *json)
+{
+	const char *text = json_string_value(json);
+	size_t n = json_is_array(json) ? json_array_size(json) : 1;
+	int r = 0;
+
+	if (text && *text == '@')
+		return write_word(writer, json);
+	write_text(writer, "{");
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (i)
+			write_text(writer, ", ");
+		if (!json_is_array(json)) {
+			r = write_word(writer, json);
+			break;
+		}
+		r = path_enter(writer, NULL, i);
+		if (r == 0) {
+			r = write_word(writer, json_array_get(json, i));
+			writer->depth--;
+		}
+	}
+	write_text(writer, "}");
+	return r;
+}
+
+enum test_shape { SHAPE_VALUES, SHAPE_DIRECTED, SHAPE_TRUE, SHAPE_TRUE_OR_VALUES, SHAPE_PAYLOAD, SHAPE_BPF, SHAPE_PROTOCOL };
+
+static const struct test_member {
+	const char *member, *words;
+	enum test_kind kind;
+	enum test_shape shape;
+} test_members[] = {
+	{ "addr", "", TEST_ADDR, SHAPE_DIRECTED },
+	{ "port", "port ", TEST_PORT, SHAPE_DIRECTED },
+	{ "ether_addr", "", TEST_ETHER_ADDR, SHAPE_DIRECTED },
+	{ "proto", "proto ", TEST_PROTO, SHAPE_VALUES },
+	{ "ether_proto", "ether proto ", TEST_ETHER_PROTO, SHAPE_VALUES },
+	{ "len", "len ", TEST_LEN, SHAPE_VALUES },
+	{ "payload", "payload at ", TEST_PAYLOAD, SHAPE_PAYLOAD },
+	{ "ttl", "ttl ", TEST_TTL, SHAPE_VALUES },
+	{ "dscp", "dscp ", TEST_DSCP, SHAPE_VALUES },
+	{ "flags", "flags ", TEST_FLAGS, SHAPE_VALUES },
+	{ "icmp_type", "type ", TEST_ICMP_TYPE, SHAPE_VALUES },
+	{ "icmp_code", "code ", TEST_ICMP_CODE, SHAPE_VALUES },
+	{ "frag", "frag ", TEST_FRAG, SHAPE_VALUES },
+	{ "ip_len", "len ", TEST_IP_LEN, SHAPE_VALUES },
+	{ "options", "options", TEST_OPTIONS, SHAPE_TRUE },
+	{ "vlan", "vlan ", TEST_VLAN, SHAPE_TRUE_OR_VALUES },
+	{ "dns_name", "dns name ", TEST_DNS_NAME, SHAPE_VALUES },
+	{ "dns_under", "dns name under ", TEST_DNS_UNDER, SHAPE_VALUES },
+	{ "dns_type", "dns type ", TEST_DNS_TYPE, SHAPE_VALUES },
+	{ "dns_valid", "dns valid", TEST_DNS_VALID, SHAPE_TRUE },
+	{ "bpf", "bpf ", TEST_BPF, SHAPE_BPF },
+	{ "protocol", "", TEST_PROTOCOL, SHAPE_PROTOCOL }, /* last: it also stands beside the others */
+};
+
+static const char *const direction_words[][2] = {
+	[DIRECTION_ANY] = { "any", "src or dst " },
+	[DIRECTION_SRC] = { "src", "src " },
+	[DIRECTION_DST] = { "dst", "dst " },
+	[DIRECTION_BOTH] = { "both", "src and dst " },
+};
+
+static int write_direction(struct writer *writer, const json_t *test)
+{
+	const json_t *json = json_object_get(test, "direction");
+	const char *text = json_string_value(json);
+
+	for (unsigned i = 0; i < COUNT_OF(direction_words); i++) {
+		if (json ? text && !strcmp(text, direction_words[i][0]) : i == DIRECTION_ANY) {
+			write_text(writer, direction_words[i][1]);
+			return 0;
+		}
+	}
+	return wrong(writer, "`direction` is \"src\", \"dst\", \"any\" or \"both\"");
+}
+
+/* The string as a string of the language, which has no way to write a quote. */
+static int write_bpf(struct writer *writer, const json_t *json)
+{
+	const char *text = json_string_value(json);
+
+	if (!text || strlen(text) != json_string_length(json) || strpbrk(text, "\"\n\r"))
+		return wrong(writer, "expected a tcpdump expression on one line, without quotes");
+	write_text(writer, "\"");
+	write_text(writer, text);
+	write_text(writer, "\"");
+	return 0;
+}
+
+static int write_payload(struct writer *writer, const json_t *test)
+{
+	int r;
+
+	if (!json_object_get(test, "at"))
+		return wrong(writer, "`payload` needs `at`, the offset behind the transport header");
+	writer->depth--; /* its members stand beside it */
+	r = write_member(writer, test, "at", "", "");
+	if (r == 0)
+		r = write_member(writer, test, "mask", " & ", "");
+	if (r == 0)
+		r = write_member(writer, test, "payload", " = ", "");
+	writer->depth++;
+	return r;
+}
+
+/* What stands behind the words of the test; the path is at its member. */
+static int write_test_values(struct writer *writer, const struct test_member *member, const json_t *test, const json_t *values)
+{
+	if (member->shape == SHAPE_TRUE || (member->shape == SHAPE_TRUE_OR_VALUES && json_is_boolean(values)))
+		return json_is_true(values) ? 0 : wrong(writer, "this is true, or left out");
+	if (member->shape == SHAPE_BPF)
+		return write_bpf(writer, values);
+	if (member->shape == SHAPE_PAYLOAD)
+		return write_payload(writer, test);
+	return member->shape == SHAPE_PROTOCOL ? 0 : write_values(writer, values);
+}
+
+static int write_test(struct writer *writer, json_t *test)
+{
+	const struct test_member *member = NULL;
+	const char *known[] = { "protocol", NULL, NULL, NULL, NULL };
+	int r;
+
+	for (size_t i = 0; i < COUNT_OF(test_members) && !member; i++)
+		if (json_object_get(test, test_members[i].member))
+			member = &test_members[i];
+	if (!member)
+		return wrong(writer, "expected `and`, `or`, `not` or a question such as {\"protocol\": \"udp\", \"port\": 53}");
+	known[1] = member->member;
+	known[2] = member->shape == SHAPE_DIRECTED ? "direction" : member->shape == SHAPE_PAYLOAD ? "at" : NULL;
+	known[3] = member->shape == SHAPE_PAYLOAD ? "mask" : NULL;
+	r = check_members(writer, test, known);
+	if (r == 0)
+		r = check_protocol(writer, test);
+	if (r == 0)
+		r = write_member(writer, test, "protocol", "", " ");
+	if (r < 0)
+		return r;
+	if (member->kind == TEST_ETHER_ADDR)
+		write_text(writer, "ether ");
+	r = path_enter(writer, member->member, 0);
+	if (r == 0 && member->shape == SHAPE_DIRECTED)
+		r = write_direction(writer, test);
+	if (r < 0)
+		return r;
+	write_text(writer, member->words);
+	r = write_test_values(writer, member, test, json_object_get(test, member->member));
+	writer->depth--;
+	return r;
+}
+
+static int write_expr(struct writer *writer, json_t *json);
+
+static int write_chain(struct writer *writer, const json_t *children, const char *member)
+{
+	size_t n = json_array_size(children);
+	int r = path_enter(writer, member, 0);
+
+	if (r < 0)
+		return r;
+	if (n == 0)
+		return wrong(writer, "expected an array of matches");
+	write_text(writer, "(");
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (i) {
+			write_text(writer, " ");
+			write_text(writer, member);
+			write_text(writer, " ");
+		}
+		r = path_enter(writer, NULL, i);
+		if (r == 0)
+			r = write_expr(writer, json_array_get(children, i));
+		writer->depth--;
+	}
+	write_text(writer, ")");
+	writer->depth--;
+	return r;
+}
+
+static int write_expr(struct writer *writer, json_t *json)
+{
+	json_t *child = json_object_get(json, "not"), *and = json_object_get(json, "and"), * or = json_object_get(json, "or");
+	int r;
+
+	if (!json_is_object(json))
+		return wrong(writer, "expected an object: `and`, `or`, `not` or a question");
+	if (!child && !and&&! or)
+		return write_test(writer, json);
+	if (json_object_size(json) != 1)
+		return wrong(writer, "beside `and`, `or` or `not` nothing else can stand");
+	if (!child)
+		return and? write_chain(writer, and, "and") : write_chain(writer, or, "or");
+	write_text(writer, "not ");
+	r = path_enter(writer, "not", 0);
+	if (r == 0)
+		r = write_expr(writer, child);
+	writer->depth--;
+	return r;
+}
+
+static int write_item(struct writer *writer, json_t *item)
+{
+	static const char *const members[] = { "value", "prefix", "proto", "port", "ttl", NULL };
+	int r;
+
+	if (!json_is_object(item))
+		return write_word(writer, item);
+	r = check_members(writer, item, members);
+	if (r < 0)
+		return r;
+	if (json_object_get(item, "value"))
+		r = write_member(writer, item, "value", "", "");
+	else if (json_object_get(item, "prefix") && json_object_get(item, "proto") && json_object_get(item, "port"))
+		r = write_member(writer, item, "prefix", "", " . ");
+	else
+		return wrong(writer, "an item has `value`, or `prefix`, `proto` and `port`");
+	if (r == 0)
+		r = write_member(writer, item, "proto", "", " . ");
+	if (r == 0)
+		r = write_member(writer, item, "port", "", "");
+	return r < 0 ? r : write_member(writer, item, "ttl", " ttl ", "");
+}
+
+static int write_set(struct writer *writer, json_t *set)
+{
+	static const char *const members[] = { "set", "type", "ttl", "size", "items", "line", NULL };
+	const json_t *items = json_object_get(set, "items");
+	int r = check_members(writer, set, members);
+
+	if (r == 0)
+		r = write_member(writer, set, "set", "set ", "");
+	if (r == 0)
+		r = write_member(writer, set, "type", " type ", "");
+	if (r == 0)
+		r = write_member(writer, set, "ttl", " ttl ", "");
+	if (r == 0)
+		r = write_member(writer, set, "size", " size ", "");
+	if (r < 0)
+		return r;
+	if (!json_is_array(items))
+		return wrong(writer, "`items` is missing: an array");
+	write_text(writer, " {");
+	r = path_enter(writer, "items", 0);
+	for (size_t i = 0; i < json_array_size(items) && r == 0; i++) {
+		if (i)
+			write_text(writer, ", ");
+		r = path_enter(writer, NULL, i);
+		if (r == 0)
+			r = write_item(writer, json_array_get(items, i));
+		writer->depth--;
+	}
+	writer->depth--;
+	write_text(writer, "}");
+	return r;
+}
+
+/* "drop", "pass", {"pass": "1/N"}, {"allow": VALUES} */
+static int write_overload(struct writer *writer, const json_t *rule)
+{
+	json_t *overload = json_object_get(rule, "overload"), *allow = json_object_get(overload, "allow");
+	static const char *const members[] = { "pass", "allow", NULL };
+	int r;
+
+	if (!overload)
+		return 0;
+	if (!json_is_object(overload))
+		return write_member(writer, rule, "overload", " overload ", "");
+	r = path_enter(writer, "overload", 0);
+	if (r == 0)
+		r = check_members(writer, overload, members);
+	if (r == 0 && json_object_size(overload) != 1)
+		r = wrong(writer, "expected `pass` or `allow`, one of them");
+	if (r == 0)
+		r = write_member(writer, overload, "pass", " overload pass ", "");
+	if (r == 0 && allow) {
+		write_text(writer, " overload allow ");
+		r = path_enter(writer, "allow", 0);
+		if (r == 0)
+			r = write_values(writer, allow);
+		writer->depth--;
+	}
+	writer->depth--;
+	return r;
+}
+
+/* Members that belong to one action, in the order of the text. */
+static const struct action_member {
+	const char *member, *before;
+	enum rule_action action;
+} action_members[] = {
+	{ "rate", " ", ACTION_LIMIT },	  { "unit", " ", ACTION_LIMIT },       { "burst", " burst ", ACTION_LIMIT },
+	{ "per", " per ", ACTION_LIMIT }, { "sample", " ", ACTION_SAMPLE },    { "queue", " queue ", ACTION_DIVERT },
+	{ "to", " to ", ACTION_DIVERT },  { "overload", NULL, ACTION_DIVERT },
+};
+
+/* The action, and what stands between it and the match. */
+static int write_action(struct writer *writer, const json_t *rule)
+{
+	const char *text = json_string_value(json_object_get(rule, "rule"));
+	unsigned action = 0;
+	int r;
+
+	while (text && action < ACTION_KIND_COUNT && strcmp(action_names[action], text))
+		action++;
+	if (!text || action == ACTION_KIND_COUNT)
+		return wrong(writer, "`rule` is allow, drop, limit, count, sample, divert or pass");
+	r = write_member(writer, rule, "rule", "", "");
+	for (size_t i = 0; i < COUNT_OF(action_members) && r == 0; i++) {
+		const struct action_member *member = &action_members[i];
+
+		if (member->action != action && json_object_get(rule, member->member))
+			return wrong(writer, "`%s` belongs to `%s`", member->member, action_names[member->action]);
+		r = member->before ? write_member(writer, rule, member->member, member->before, "")
+				   : write_overload(writer, rule);
+	}
+	return r;
+}
+
+static int write_rule(struct writer *writer, json_t *rule)
+{
+	static const char *const members[] = { "rule",	"match", "name",   "ttl",   "log", "line",     "rate", "unit",
+					       "burst", "per",	 "sample", "queue", "to",  "overload", NULL };
+	json_t *match = json_object_get(rule, "match"), *log = json_object_get(rule, "log");
+	int r = check_members(writer, rule, members);
+
+	if (r == 0 && !match)
+		r = wrong(writer, "`match` is missing");
+	if (r == 0)
+		r = write_action(writer, rule);
+	if (r < 0)
+		return r;
+	write_text(writer, " ");
+	r = path_enter(writer, "match", 0);
+	if (r == 0)
+		r = write_expr(writer, match);
+	writer->depth--;
+	if (r == 0)
+		r = write_member(writer, rule, "name", " name ", "");
+	if (r == 0)
+		r = write_member(writer, rule, "ttl", " ttl ", "");
+	if (r == 0 && json_is_true(log))
+		write_text(writer, " log");
+	if (r == 0 && log && !json_is_boolean(log))
+		r = wrong(writer, "`log` is true or false");
+	return r;
+}
+
+static int write_on(struct writer *writer, json_t *on)
+{
+	static const char *const members[] = { "on", "action", "line", NULL };
+	int r = check_members(writer, on, members);
+
+	if (r == 0)
+		r = write_member(writer, on, "on", "on ", " ");
+	return r < 0 ? r : write_member(writer, on, "action", "", "");
+}
+
+static int write_default(struct writer *writer, json_t *verdict)
+{
+	static const char *const members[] = { "default", "line", NULL };
+	int r = check_members(writer, verdict, members);
+
+	return r < 0 ? r : write_member(writer, verdict, "default", "", "");
+}
+
+/* Up to the line of the statement that follows, so that it keeps its number; a line gone by already is shared. */
+static void write_separator(struct writer *writer, const json_t *statement)
+{
+	const json_t *json = json_object_get(statement, "line");
+	json_int_t line = json ? json_integer_value(json) : (json_int_t)writer->line + (writer->at > 0);
+
+	if (line <= writer->line) {
+		write_text(writer, writer->at ? "; " : "");
+		return;
+	}
+	for (; (json_int_t)writer->line < line && writer->at <= TEXT_MAX; writer->line++)
+		write_text(writer, "\n");
+}
+
+static int check_line(struct writer *writer, const json_t *statement)
+{
+	const json_t *json = json_object_get(statement, "line");
+
+	if (json && (!json_is_integer(json) || json_integer_value(json) < 1 || json_integer_value(json) > TEXT_MAX))
+		return wrong(writer, "`line` is a number from 1");
+	return 0;
+}
+
+static int write_statement(struct writer *writer, json_t *statement)
+{
+	static const struct {
+		const char *member;
+		int (*write)(struct writer *writer, json_t *statement);
+	} kinds[] = { { "set", write_set }, { "rule", write_rule }, { "on", write_on }, { "default", write_default } };
+	int r = check_line(writer, statement);
+
+	for (size_t i = 0; i < COUNT_OF(kinds) && r == 0; i++) {
+		if (json_object_get(statement, kinds[i].member))
+			return kinds[i].write(writer, statement);
+	}
+	return r < 0 ? r : wrong(writer, "expected an object with `set`, `rule`, `on` or `default`");
+}
+
+static int write_document(struct writer *writer, json_t *document)
+{
+	static const char *const members[] = { "spillway", "statements", NULL };
+	const json_t *statements = json_object_get(document, "statements");
+	int r;
+
+	if (!json_is_object(document))
+		return wrong(writer, "expected an object with `statements`");
+	r = check_members(writer, document, members);
+	if (r == 0 && !json_is_array(statements))
+		r = wrong(writer, "`statements` is missing: an array");
+	if (r == 0)
+		r = path_enter(writer, "statements", 0);
+	write_separator(writer, json_array_get(statements, 0));
+	for (size_t i = 0; i < json_array_size(statements) && r == 0; i++) {
+		r = path_enter(writer, NULL, i);
+		if (r == 0)
+			r = write_statement(writer, json_array_get(statements, i));
+		write_separator(writer, json_array_get(statements, i + 1)); /* where this one should go on */
+		writer->depth--;
+	}
+	return r;
+}
+
+/* Of the byte the text's error is about. The text differs from the first one in nothing. */
+static void find_path(json_t *document, size_t target, char ret_path[PATH_TEXT_MAX])
+{
+	char message[LITERAL_MESSAGE_MAX];
+	struct writer writer = { .line = 1, .target = target, .message = message, .found = "$" };
+
+	writer.out = fopen("/dev/null", "w");
+	if (writer.out) {
+		write_document(&writer, document);
+		fclose(writer.out);
+	}
+	memcpy(ret_path, writer.found, PATH_TEXT_MAX);
+}
+
+/* Where in the text a message's line and column are. */
+static size_t error_offset(const char *text, size_t len, const struct rules_error *error)
+{
+	const char *at = text;
+
+	for (unsigned line = 1; line < error->line; line++) {
+		const char *end = memchr(at, '\n', len - (size_t)(at - text));
+
+		if (!end)
+			break;
+		at = end + 1;
+	}
+	return (size_t)(at - text) + error->col - 1;
+}
+
+static int document_error(const char *file, const char *path, const char *message, struct rules_error *ret_error)
+{
+	char copy[sizeof(ret_error->message)];
+
+	snprintf(copy, sizeof(copy), "%s", message);
+	return file_error(file, -EINVAL, ret_error, "%.200s: %.300s", path, copy);
+}
+
+/* The document's text to rules; a message about it becomes one about the document. */
+static int parse_document_text(json_t *document, char *text, size_t len, const char *file, struct rules **ret_rules,
+			       struct rules_error *ret_error)
+{
+	char path[PATH_TEXT_MAX];
+	int r;
+
+	if (len > TEXT_MAX) {
+		free(text);
+		return file_error(file, -E2BIG, ret_error, "the rules are longer than 256 MiB");
+	}
+	r = rules_parse(text, len, file, ret_rules, ret_error);
+	if (r == -EINVAL) {
+		find_path(document, error_offset(text, len, ret_error), path);
+		document_error(file, path, ret_error->message, ret_error);
+	}
+	free(text);
+	return r;
+}
+
+static int parse_document(json_t *document, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
+{
+	char message[LITERAL_MESSAGE_MAX];
+	struct writer writer = { .line = 1, .target = SIZE_MAX, .message = message };
+	char *text = NULL;
+	size_t len;
+	int r;
+
+	writer.out = open_memstream(&text, &len);
+	if (!writer.out)
+		return file_error(file, -ENOMEM, ret_error, "out of memory");
+	r = write_document(&writer, document);
+	if (fclose(writer.out) != 0) {
+		free(text);
+		return file_error(file, -ENOMEM, ret_error, "out of memory");
+	}
+	if (r < 0) {
+		free(text);
+		return document_error(file, writer.found, message, ret_error);
+	}
+	return parse_document_text(document, text, len, file, ret_rules, ret_error);
+}
+
+int rules_parse_json(const char *text, size_t len, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
+{
+	struct source source = { .text = text, .len = len, .file = file };
+	json_error_t error;
+	json_t *document;
+	int r;
+
+	if (len > TEXT_MAX)
+		return file_error(file, -E2BIG, ret_error, "the text is longer than 256 MiB");
+	document = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	if (!document) {
+		size_t at = error.position > 0 && (size_t)error.position <= len ? (size_t)error.position - 1 : 0;
+
+		return source_error(&source, at, 1, ret_error, "%s", error.text);
+	}
+	r = parse_document(document, file, ret_rules, ret_error);
+	json_decref(document);
+	return r;
+}
+
+/* ---- rules as a document ---- */
+
+/* A value as the text has it. */
+static json_t *value_json(const struct test *test, const union value *value)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	json_t *json;
+
+	if (!out)
+		return NULL;
+	value_print(test, value, out);
+	json = fclose(out) == 0 ? json_stringn(text, len) : NULL;
+	free(text);
+	return json;
+}
+
+static json_t *values_json(const struct test *test)
+{
+	const struct list *list = &test->list;
+	json_t *array;
+
+	if (list->set)
+		return json_sprintf("@%s", list->set->name);
+	if (list->n == 1)
+		return value_json(test, &list->values[0]);
+	array = json_array();
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(array, value_json(test, &list->values[i]));
+	return array;
+}
+
+static json_t *hex_json(const uint8_t *bytes, size_t len)
+{
+	char text[2 * IMAGE_PAYLOAD_MAX + 3] = "0x";
+
+	for (size_t i = 0; i < len; i++)
+		sprintf(text + 2 + 2 * i, "%02x", bytes[i]);
+	return json_string(text);
+}
+
+static void payload_json(const struct test *test, json_t *json)
+{
+	bool masked = false;
+
+	for (size_t i = 0; i < test->payload_len; i++)
+		masked = masked || test->payload_mask[i] != 0xff;
+	json_object_set_new(json, "at", json_integer(test->payload_at));
+	json_object_set_new(json, "payload", hex_json(test->payload_value, test->payload_len));
+	if (masked)
+		json_object_set_new(json, "mask", hex_json(test->payload_mask, test->payload_len));
+}
+
+static json_t *test_json(const struct test *test)
+{
+	const struct test_member *member = test_members;
+	json_t *json = json_object();
+
+	while (member->kind != test->kind)
+		member++;
+	if (test->protocol)
+		json_object_set_new(json, "protocol", json_string(test->protocol->word));
+	if (member->shape == SHAPE_DIRECTED && test->direction != DIRECTION_ANY)
+		json_object_set_new(json, "direction", json_string(direction_words[test->direction][0]));
+	if (member->shape == SHAPE_TRUE)
+		json_object_set_new(json, member->member, json_true());
+	else if (member->shape == SHAPE_BPF)
+		json_object_set_new(json, member->member, json_string(test->bpf_text));
+	else if (member->shape == SHAPE_PAYLOAD)
+		payload_json(test, json);
+	else if (member->shape != SHAPE_PROTOCOL)
+		json_object_set_new(json, member->member, values_json(test));
+	return json;
+}
+
+static json_t *expr_json(const struct expr *expr)
+{
+	json_t *array;
+
+	if (expr->kind == EXPR_TEST)
+		return test_json(expr->test);
+	if (expr->kind == EXPR_NOT)
+		return json_pack("{s:o}", "not", expr_json(expr->children[0]));
+	array = json_array();
+	for (size_t i = 0; i < expr->n; i++)
+		json_array_append_new(array, expr_json(expr->children[i]));
+	return json_pack("{s:o}", expr->kind == EXPR_AND ? "and" : "or", array);
+}
+
+static json_t *duration_json(uint32_t s)
+{
+	char text[DURATION_TEXT_MAX];
+
+	duration_to_text(s, text);
+	return json_string(text);
+}
+
+/* An item's value: what a test of a list of them would print. */
+static json_t *item_value_json(const struct set *set, size_t index)
+{
+	static const struct test numbers = { .kind = TEST_PORT }, prefixes = { .kind = TEST_ADDR },
+				 names = { .kind = TEST_DNS_NAME };
+	struct list list = { .set = set };
+	union value value = list_value(&list, index);
+
+	return value_json(set->kind == LIST_PREFIXES ? &prefixes : set->kind == LIST_NAMES ? &names : &numbers, &value);
+}
+
+static json_t *tuple_json(const struct tuple *tuple)
+{
+	static const struct test prefixes = { .kind = TEST_ADDR }, protos = { .kind = TEST_PROTO }, ports = { .kind = TEST_PORT };
+	union value prefix = { .prefix = tuple->prefix }, proto = { .range = { tuple->proto, tuple->proto } };
+	union value port = { .range = { tuple->port_lo, tuple->port_hi } };
+	bool any = tuple->port_lo == 0 && tuple->port_hi == UINT16_MAX;
+
+	return json_pack("{s:o, s:o, s:o}", "prefix", value_json(&prefixes, &prefix), "proto", value_json(&protos, &proto),
+			 "port", any ? json_string("any") : value_json(&ports, &port));
+}
+
+static json_t *item_json(const struct set *set, size_t index)
+{
+	uint32_t ttl_s = set->ttls_s ? set->ttls_s[index] : 0;
+	json_t *item = set->kind == LIST_TUPLES ? tuple_json(&set->tuples[index]) : item_value_json(set, index);
+
+	if (ttl_s && set->kind != LIST_TUPLES)
+		item = json_pack("{s:o}", "value", item);
+	if (ttl_s)
+		json_object_set_new(item, "ttl", duration_json(ttl_s));
+	return item;
+}
+
+static json_t *set_json(const struct set *set)
+{
+	json_t *json = json_pack("{s:s}", "set", set->name), *items = json_array();
+
+	if (set->typed || set->kind == LIST_NAMES)
+		json_object_set_new(json, "type", json_string(list_kind_names[set->kind]));
+	if (set->ttl_s)
+		json_object_set_new(json, "ttl", duration_json(set->ttl_s));
+	if (set->size)
+		json_object_set_new(json, "size", json_integer(set->size));
+	for (size_t i = 0; i < set->n; i++)
+		json_array_append_new(items, item_json(set, i));
+	json_object_set_new(json, "items", items);
+	return json;
+}
+
+static json_t *overload_json(const struct rule *rule)
+{
+	struct test test = { .kind = TEST_ADDR, .list = rule->overload_list };
+
+	switch (rule->overload) {
+	case OVERLOAD_PASS:
+		return json_string("pass");
+	case OVERLOAD_SAMPLE:
+		return json_pack("{s:o}", "pass", json_sprintf("1/%" PRIu32, rule->overload_n));
+	case OVERLOAD_ALLOW:
+		return json_pack("{s:o}", "allow", values_json(&test));
+	default:
+		return NULL;
+	}
+}
+
+static void action_json(const struct rule *rule, json_t *json)
+{
+	if (rule->action == ACTION_LIMIT) {
+		json_object_set_new(json, "rate", json_integer((json_int_t)rule->rate));
+		json_object_set_new(json, "unit", json_string(rule->unit == LIMIT_PPS ? "pps" : "bps"));
+		if (rule->burst)
+			json_object_set_new(json, "burst", json_integer((json_int_t)rule->burst));
+		if (rule->per != LIMIT_PER_NONE)
+			json_object_set_new(json, "per",
+					    json_sprintf("%s/%u/%u", rule->per == LIMIT_PER_SRC ? "src" : "dst", rule->per_len4,
+							 rule->per_len6));
+	}
+	if (rule->action == ACTION_SAMPLE)
+		json_object_set_new(json, "sample", json_sprintf("1/%" PRIu32, rule->sample_n));
+	if (rule->action != ACTION_DIVERT)
+		return;
+	if (rule->queue >= 0)
+		json_object_set_new(json, "queue", json_integer(rule->queue));
+	if (rule->program)
+		json_object_set_new(json, "to", json_string(rule->program));
+	if (rule->overload != OVERLOAD_DROP)
+		json_object_set_new(json, "overload", overload_json(rule));
+}
+
+static json_t *rule_json(const struct rule *rule)
+{
+	json_t *json = json_pack("{s:s}", "rule", action_names[rule->action]);
+
+	action_json(rule, json);
+	json_object_set_new(json, "match", expr_json(rule->match));
+	if (rule->name)
+		json_object_set_new(json, "name", json_string(rule->name));
+	if (rule->ttl_s)
+		json_object_set_new(json, "ttl", duration_json(rule->ttl_s));
+	if (rule->log)
+		json_object_set_new(json, "log", json_true());
+	return json;
+}
+
+static json_t *statement_json(const struct statement *statement)
+{
+	json_t *json;
+
+	switch (statement->kind) {
+	case STATEMENT_SET:
+		json = set_json(statement->set);
+		break;
+	case STATEMENT_RULE:
+		json = rule_json(statement->rule);
+		break;
+	case STATEMENT_ON:
+		json = json_pack("{s:s, s:s}", "on", condition_names[statement->condition], "action",
+				 action_names[statement->action]);
+		break;
+	default:
+		json = json_pack("{s:s}", "default", action_names[statement->action]);
+	}
+	json_object_set_new(json, "line", json_integer((json_int_t)statement->line));
+	return json;
+}
+
+/* One statement at a time: the whole as one tree would be many times as large as the rules. */
+int rules_print_json(const struct rules *rules, FILE *out)
+{
+	fprintf(out, "{\"spillway\": {\"schema\": %d, \"version\": \"%s\"}, \"statements\": [", SPILLWAY_SCHEMA,
+		SPILLWAY_VERSION);
+	for (size_t i = 0; i < rules->n_statements; i++) {
+		json_t *json = statement_json(rules->statements[i]);
+		int r;
+
+		fputs(i ? ",\n" : "\n", out);
+		r = json ? json_dumpf(json, out, 0) : -1;
+		json_decref(json);
+		if (r < 0)
+			return -ENOMEM;
+	}
+	fputs("\n]}\n", out);
+	return ferror(out) ? -EIO : 0;
+}
