@@ -73,6 +73,8 @@ static int build_rule(struct builder *builder, const struct rule *rule, uint32_t
 	has_step = r == 0 && n && !constant && (more || !expr_is_boxes(rule->match));
 	if (has_step)
 		r = steps_build(builder, rule->match, more ? NULL : expr_is_boxes, &step);
+	if (r == -E2BIG && more)
+		builder->full = "addresses, ports or protocols (65,536 fit)";
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = row_add(builder, &boxes[i], index, has_step, step);
 	arena_fini(&arena);
@@ -122,7 +124,7 @@ static int build_rules(struct builder *builder, const struct rules *rules, const
 			r = steps_build_overload(builder, &rule->overload_list, &ret_rules[i].overload_step);
 		if (r == -E2BIG)
 			source_error(&rules->source, rule->statement->at, rule->statement->len, ret_error,
-				     "too many %s: this rule is the first that does not fit; use sets or several rules",
+				     "too many %s: this rule is the first that does not fit; split it into several",
 				     builder->full);
 		if (r < 0)
 			return r;

@@ -524,7 +524,7 @@ static void test_steps_max(void **state)
 	check_build(&text, 0, NULL);
 	fputs("count udp\n", text_begin(&text));
 	print_lengths(text.out, IMAGE_STEPS_RULE_MAX - 1);
-	check_build(&text, 2, "too many questions: this rule is the first that does not fit; use sets or several rules");
+	check_build(&text, 2, "too many questions: this rule is the first that does not fit; split it into several");
 }
 
 /* Names asked again, and names that are the end of others, stand in the pool once. */
