@@ -432,5 +432,5 @@ int main(int argc, char **argv)
 	else
 		r = report_print(plan.report, stdout);
 	report_free(plan.report);
-	return r ? report_exit_code(r) : plan.failed ? 1 : 0;
+	return plan.failed ? 1 : report_exit_code(r);
 }

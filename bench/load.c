@@ -301,5 +301,5 @@ int main(int argc, char **argv)
 	else
 		r = report_print(load.report, stdout);
 	report_free(load.report);
-	return r ? report_exit_code(r) : load.failed ? 1 : 0;
+	return load.failed ? 1 : report_exit_code(r);
 }

@@ -10,19 +10,14 @@
 
 #include "classbench.h"
 
-struct entry {
-	uint8_t addr[16];
-	unsigned len;
-};
-
 static void put_bits(uint8_t *addr, unsigned bytes, uint64_t value)
 {
 	for (unsigned i = 0; i < bytes; i++)
 		addr[i] = (uint8_t)(value >> 8 * (bytes - 1 - i));
 }
 
-/* Entry `i`. Multiplying by an odd number keeps different numbers different; hosts and networks come from different halves. */
-static void entry_fill(enum load_kind kind, uint8_t ip, size_t i, struct entry *ret_entry)
+/* Multiplying by an odd number keeps different numbers different; hosts and networks come from different halves. */
+void load_entry_fill(enum load_kind kind, uint8_t ip, size_t i, struct load_entry *ret_entry)
 {
 	bool net = kind == LOAD_PREFIXES && i % 2;
 	uint64_t scattered = (uint64_t)i * 0x9e3779b97f4a7c15ull;
@@ -41,13 +36,14 @@ static void entry_fill(enum load_kind kind, uint8_t ip, size_t i, struct entry *
 	}
 }
 
-static void entries_print(enum load_kind kind, uint8_t ip, size_t n, const char *before, const char *after, FILE *out)
+static void entries_print(enum load_kind kind, uint8_t ip, size_t first, size_t n, const char *before, const char *after,
+			  FILE *out)
 {
 	char text[INET6_ADDRSTRLEN];
-	struct entry entry;
+	struct load_entry entry;
 
-	for (size_t i = 0; i < n; i++) {
-		entry_fill(kind, ip, i, &entry);
+	for (size_t i = first; i < first + n; i++) {
+		load_entry_fill(kind, ip, i, &entry);
 		inet_ntop(ip == 4 ? AF_INET : AF_INET6, entry.addr, text, sizeof(text));
 		fputs(before, out);
 		fputs(text, out);
@@ -109,7 +105,7 @@ static int write_spillway(enum load_kind kind, uint8_t ip, size_t n, const struc
 	out = !r && kind != LOAD_RULES ? fopen(texts->list, "we") : NULL;
 	if (!out)
 		return r;
-	entries_print(kind, ip, n, "", "\n", out);
+	entries_print(kind, ip, 0, n, "", "\n", out);
 	return text_close(out);
 }
 
@@ -123,7 +119,7 @@ static int write_nft(enum load_kind kind, uint8_t ip, size_t n, const struct fil
 	if (kind != LOAD_RULES) {
 		fprintf(out, "set bench {\ntype %s\n%selements = {\n", ip == 4 ? "ipv4_addr" : "ipv6_addr",
 			kind == LOAD_PREFIXES ? "flags interval\n" : "");
-		entries_print(kind, ip, n, "", ",\n", out);
+		entries_print(kind, ip, 0, n, "", ",\n", out);
 		fputs("}\n}\n", out);
 	}
 	fputs("chain bench {\ntype filter hook prerouting priority raw\n", out);
@@ -145,9 +141,33 @@ static int write_ipset(enum load_kind kind, uint8_t ip, size_t n, const struct l
 	while (hash < n) /* what it would grow to, so that it need not */
 		hash *= 2;
 	fprintf(out, "create bench hash:%s family %s hashsize %zu maxelem %zu\n", kind == LOAD_HOSTS ? "ip" : "net",
-		ip == 4 ? "inet" : "inet6", hash, n);
-	entries_print(kind, ip, n, "add bench ", "\n", out);
+		ip == 4 ? "inet" : "inet6", hash, 2 * hash);
+	entries_print(kind, ip, 0, n, "add bench ", "\n", out);
 	return text_close(out);
+}
+
+int load_changes_write(enum load_kind kind, uint8_t ip, size_t first, size_t n, const struct load_texts *texts)
+{
+	static const char *const nft_before[] = { "add element inet bench bench {\n", "delete element inet bench bench {\n" };
+	static const char *const ipset_before[] = { "add bench ", "del bench " };
+	int r = 0;
+
+	for (int i = 0; !r && i < 2; i++) {
+		FILE *nft = fopen(texts->nft_changes[i], "we"), *ipset = fopen(texts->ipset_changes[i], "we");
+
+		if (nft && ipset) {
+			fputs(nft_before[i], nft);
+			entries_print(kind, ip, first, n, "", ",\n", nft);
+			fputs("}\n", nft);
+			entries_print(kind, ip, first, n, ipset_before[i], "\n", ipset);
+		}
+		r = nft ? text_close(nft) : -errno;
+		if (ipset && text_close(ipset))
+			r = -EIO;
+		if (!ipset)
+			r = -EIO;
+	}
+	return r;
 }
 
 int load_texts_write(enum load_kind kind, uint8_t ip, size_t n, uint64_t seed, struct load_texts *ret_texts)
@@ -162,6 +182,11 @@ int load_texts_write(enum load_kind kind, uint8_t ip, size_t n, uint64_t seed, s
 	snprintf(ret_texts->list, sizeof(ret_texts->list), "%s/list", ret_texts->directory);
 	snprintf(ret_texts->nft, sizeof(ret_texts->nft), "%s/nft", ret_texts->directory);
 	snprintf(ret_texts->ipset, sizeof(ret_texts->ipset), "%s/ipset", ret_texts->directory);
+	for (int i = 0; i < 2; i++) {
+		snprintf(ret_texts->nft_changes[i], sizeof(ret_texts->nft_changes[i]), "%s/nft.%d", ret_texts->directory, i);
+		snprintf(ret_texts->ipset_changes[i], sizeof(ret_texts->ipset_changes[i]), "%s/ipset.%d", ret_texts->directory,
+			 i);
+	}
 	if (kind == LOAD_RULES)
 		r = filter_set_generate(FILTER_ACL, ip, n, seed, &set);
 	if (!r)
@@ -182,5 +207,9 @@ void load_texts_remove(const struct load_texts *texts)
 	unlink(texts->list);
 	unlink(texts->nft);
 	unlink(texts->ipset);
+	for (int i = 0; i < 2; i++) {
+		unlink(texts->nft_changes[i]);
+		unlink(texts->ipset_changes[i]);
+	}
 	rmdir(texts->directory);
 }
