@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * set.h - is this address (tuple, number) in that set? The set block as both tiers read it.
+ *
+ * One block holds all sets of an interface. Like the image it is memory, not API calls: flat, position-independent, a power of two
+ * of bytes, the single value of a BPF_F_MMAPABLE array map. sets/block.c alone writes it, in place, while both tiers read it; this
+ * file alone reads it. It is freestanding like parse.h.
+ *
+ * IPv4 prefixes: a trie of eight address bits a level. Two levels of nodes, whose entries say "covered" and which eighth of an eighth of the
+ * next level hold anything; then a line with two bits for each /24, covered and deeper; then hosts.
+ *
+ * Hosts (IPv4, /25 and longer): a hash of 64-bit entries, each the sixteen addresses of a /28. One line holds eight entries.
+ *
+ * Wide entries (IPv6 prefixes, and tuples of either family): a hash of 192-bit entries, each the sixteen next nibbles behind a
+ * prefix of 4 * depth bits. So 129 lengths are 32 depths, and a set asks only those it has (`depths6`) below this part of the
+ * address space (`prune`, which may say too much but never too little).
+ *
+ * Elements never move within a block, so a reader cannot miss one that stays. A line that had no room counts what went on to the
+ * next line of its probe sequence; a reader stops where that count is zero.
+ *
+ * Order: a 64-bit store is the unit. A wide entry is three, so its tag is written last and cleared first, and the line counts how
+ * often one of its slots got a new key: a reader that found its key looks whether the count is still the same. That needs loads
+ * that stay in order: x86 keeps them so, the host reader asks for it (acquire), BPF has no way to ask.
+ */
+#ifndef SPILLWAY_CLASSIFY_SET_H
+#define SPILLWAY_CLASSIFY_SET_H
+
+#include <linux/types.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#define SET_MAGIC 0x54455353u /* "SSET" in memory on a little-endian host */
+#define SET_VERSION 1u
+#define SET_IDS_MAX 1024u /* power of two; id 0 is no set */
+#define SET_UNIT 64u	  /* bytes; references within the block count these */
+#define SET_PROBES_MAX 16u
+#define SET_DEPTHS 32u
+#define SET_DEPTHS_SHORT 0x7fu /* depths whose prefixes may be shorter than what `prune` is asked with */
+#define SET_NUMBERS 65536u
+#define SET_BYTES_MAX (1u << 29) /* further than the verifier lets an offset go */
+
+/* Entry of a node, and its fields. */
+#define SET_NODE_ENTRIES 256u
+#define SET_COVERED (1ull << 63)
+#define SET_CHILD_SHIFT 32	 /* unit of the node or line below, 31 bits */
+#define SET_GROUPS 0xffffffffull /* bit n: something lies in entries 8n..8n+7 of what is below */
+
+/* Entry of a line, two bits for each /24; 32 of them a word. */
+#define SET_LINE_COVERED 1u
+#define SET_LINE_DEEPER 2u
+
+/* Host entry: 16 bits of addresses, 8 bits that belong to the line (slot 0 only), the /28, the set. */
+#define SET_HOST_SLOTS 8u
+#define SET_HOST_OVERFLOW_SHIFT 16
+#define SET_HOST_OVERFLOW 0xffull
+#define SET_HOST_KEY_SHIFT 24
+#define SET_HOST_SET_SHIFT 52
+
+/* Tag of a wide entry: 16 bits of nibbles (none: the slot is free), then what must be equal. */
+#define SET_WIDE_SLOTS 2u
+#define SET_TAG_KEY_SHIFT 16
+#define SET_TAG_DEPTH_SHIFT 16
+#define SET_TAG_IP6 (1ull << 21)
+#define SET_TAG_PROTO_SHIFT 24
+#define SET_TAG_PORT_SHIFT 32
+#define SET_TAG_SET_SHIFT 48
+
+struct set_wide {
+	__u64 hi, lo; /* the prefix, as a number, rest zero; IPv4 in the upper half of hi */
+	__u64 tag;
+};
+
+struct set_wide_line {
+	__u32 overflow; /* entries that belonged here and found no room */
+	__u32 rekeyed;	/* how often a slot got a new key */
+	struct set_wide slots[SET_WIDE_SLOTS];
+	__u64 pad;
+};
+_Static_assert(sizeof(struct set_wide_line) == SET_UNIT, "one line a probe");
+
+struct set_head {
+	__u32 node4;   /* unit of the trie's first node; 0: no IPv4 prefix */
+	__u32 numbers; /* unit of the bitmap of 65,536 bits; 0: no number */
+	__u32 depths4; /* bit d: the set has tuples of this depth */
+	__u32 depths6;
+	__u32 first4, first6; /* of these, the bit of the most frequent: asked first */
+	__u32 pad[2];
+};
+
+struct set_block {
+	__u32 magic, version;
+	__u64 bytes;
+	__u64 seed, multiplier;	 /* secret and odd, or packets could be made to meet in one line */
+	__u32 hosts, host_lines; /* where, and how many lines */
+	__u32 wide, wide_lines;
+	__u32 prune, prune_mask; /* 32-bit words: depths below a hash of set and address */
+	__u32 heap, pad;	 /* nodes, lines and bitmaps */
+	struct set_head heads[SET_IDS_MAX];
+};
+
+#ifdef __bpf__
+#define set_load(p) (*(const volatile typeof(*(p)) *)(p))
+#else
+#define set_load(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define set_be32(x) __builtin_bswap32(x)
+#define set_be64(x) __builtin_bswap64(x)
+#else
+#define set_be32(x) (x)
+#define set_be64(x) (x)
+#endif
+
+/* `offset` bytes into the block. `mask` is its size minus one: to the verifier a constant, to the host protection from torn memory. */
+static __always_inline const void *set_at(const struct set_block *block, __u32 mask, __u64 offset, __u32 align)
+{
+	offset &= mask & ~(align - 1);
+#ifdef __bpf__
+	asm volatile("" : "+r"(offset)); /* the verifier must see the mask applied last */
+#endif
+	return (const __u8 *)block + offset;
+}
+
+static __always_inline __u64 set_hash(const struct set_block *block, __u64 a, __u64 b)
+{
+	__u64 x = (a ^ block->seed) * block->multiplier;
+
+	x ^= x >> 32;
+	x = (x ^ b) * 0xd6e8feb86659fd93ull;
+	x ^= x >> 32;
+	return x * 0x9e3779b97f4a7c15ull;
+}
+
+/* The line that `hash` means among `lines` of them: its n-th probe adds n times its lower half to the upper. */
+static __always_inline __u64 set_line_offset(__u32 unit, __u32 lines, __u32 at)
+{
+	return (unit + ((__u64)at * lines >> 32)) * SET_UNIT;
+}
+
+static __always_inline __u64 set_host_key(__u32 set, __u32 addr)
+{
+	return (__u64)set << SET_HOST_SET_SHIFT | (__u64)(addr >> 4) << SET_HOST_KEY_SHIFT;
+}
+
+/* All entries of a /24 begin their probes in the same line, so that the writer can tell when the last is gone. */
+static __always_inline __u64 set_host_hash(const struct set_block *block, __u32 set, __u32 addr)
+{
+	return set_hash(block, (__u64)set << 24 | addr >> 8, 0);
+}
+
+static __always_inline int set_host_has(const struct set_block *block, __u32 mask, __u32 set, __u32 addr)
+{
+	__u64 key = set_host_key(set, addr), hash = set_host_hash(block, set, addr);
+	__u32 at = (__u32)(hash >> 32), step = (__u32)hash | 1, n;
+
+	for (n = 0; n < SET_PROBES_MAX; n++, at += step) {
+		const __u64 *line = set_at(block, mask, set_line_offset(block->hosts, block->host_lines, at), SET_UNIT);
+		__u32 slot;
+
+#pragma GCC unroll 8
+		for (slot = 0; slot < SET_HOST_SLOTS; slot++) {
+			__u64 entry = set_load(&line[slot]);
+
+			if (!((entry ^ key) >> SET_HOST_KEY_SHIFT))
+				return entry >> (addr & 15) & 1;
+		}
+		if (!(set_load(&line[0]) >> SET_HOST_OVERFLOW_SHIFT & SET_HOST_OVERFLOW))
+			return 0;
+	}
+	return 0;
+}
+
+/* Entry `index` of the node at `unit`. */
+static __always_inline __u64 set_node_entry(const struct set_block *block, __u32 mask, __u32 unit, __u32 index)
+{
+	const __u64 *entry = set_at(block, mask, (__u64)unit * SET_UNIT + index * 8, 8);
+
+	return set_load(entry);
+}
+
+static __always_inline __u32 set_child(__u64 entry)
+{
+	return (__u32)(entry >> SET_CHILD_SHIFT) & 0x7fffffff;
+}
+
+static __always_inline int set_has_ip4(const struct set_block *block, __u32 mask, __u32 set, __u32 addr)
+{
+	__u32 node = set_load(&block->heads[set & (SET_IDS_MAX - 1)].node4), a = addr >> 24, b = addr >> 16 & 255,
+	      c = addr >> 8 & 255;
+	__u64 entry, word;
+
+	if (!node)
+		return 0;
+	entry = set_node_entry(block, mask, node, a);
+	if (entry & SET_COVERED)
+		return 1;
+	if (!(entry >> (b >> 3) & 1))
+		return 0;
+	entry = set_node_entry(block, mask, set_child(entry), b);
+	if (entry & SET_COVERED)
+		return 1;
+	if (!(entry >> (c >> 3) & 1))
+		return 0;
+	word = set_node_entry(block, mask, set_child(entry), c >> 5) >> (c & 31) * 2;
+	if (word & SET_LINE_COVERED)
+		return 1;
+	if (!(word & SET_LINE_DEEPER))
+		return 0;
+	return set_host_has(block, mask, set, addr);
+}
+
+/* What is asked of the wide entries. */
+struct set_query {
+	__u64 hi, lo;
+	__u64 tag; /* without depth */
+};
+
+/* The upper 4 * depth bits of the query. */
+static __always_inline void set_query_cut(const struct set_query *query, __u32 depth, __u64 *ret_hi, __u64 *ret_lo)
+{
+	__u64 rest = ~0ull >> (4 * (depth & 15));
+
+	*ret_hi = depth < 16 ? query->hi & ~rest : query->hi;
+	*ret_lo = depth < 16 ? 0 : query->lo & ~rest;
+}
+
+static __always_inline __u32 set_query_nibble(const struct set_query *query, __u32 depth)
+{
+	__u64 half = depth < 16 ? query->hi : query->lo;
+
+	return half >> (60 - 4 * (depth & 15)) & 15;
+}
+
+static __always_inline __u64 set_wide_hash(const struct set_block *block, __u64 hi, __u64 lo, __u64 tag)
+{
+	return set_hash(block, hi ^ (tag >> SET_TAG_KEY_SHIFT) * 0xc2b2ae3d27d4eb4full, lo);
+}
+
+enum set_answer { SET_NO, SET_YES, SET_NEXT };
+
+/* Is it in this line, or must the next be asked? */
+static __always_inline enum set_answer set_wide_line_has(const struct set_wide_line *line, const struct set_wide *key,
+							 __u32 nibble)
+{
+	__u32 tries, slot;
+
+	for (tries = 0; tries < 4; tries++) {
+		__u32 rekeyed = set_load(&line->rekeyed);
+		__u64 tag = 0;
+
+		for (slot = 0; slot < SET_WIDE_SLOTS; slot++) {
+			__u64 found = set_load(&line->slots[slot].tag);
+
+			if (!((found ^ key->tag) >> SET_TAG_KEY_SHIFT) && set_load(&line->slots[slot].hi) == key->hi &&
+			    set_load(&line->slots[slot].lo) == key->lo)
+				tag |= found & 0xffff;
+		}
+		if (!tag)
+			break;
+		if (set_load(&line->rekeyed) == rekeyed)
+			return tag >> nibble & 1 ? SET_YES : SET_NO;
+	}
+	return set_load(&line->overflow) ? SET_NEXT : SET_NO;
+}
+
+static __always_inline int set_wide_has(const struct set_block *block, __u32 mask, const struct set_query *query, __u32 depth)
+{
+	struct set_wide key = { .tag = query->tag | (__u64)depth << SET_TAG_DEPTH_SHIFT };
+	__u32 nibble = set_query_nibble(query, depth), at, step, n;
+	__u64 hash;
+
+	set_query_cut(query, depth, &key.hi, &key.lo);
+	hash = set_wide_hash(block, key.hi, key.lo, key.tag);
+	at = (__u32)(hash >> 32);
+	step = (__u32)hash | 1;
+	for (n = 0; n < SET_PROBES_MAX; n++, at += step) {
+		const struct set_wide_line *line =
+			set_at(block, mask, set_line_offset(block->wide, block->wide_lines, at), SET_UNIT);
+		enum set_answer answer = set_wide_line_has(line, &key, nibble);
+
+		if (answer != SET_NEXT)
+			return answer == SET_YES;
+	}
+	return 0;
+}
+
+/* Which word of `prune` knows the depths below. Of a tuple it is the service's, whatever the address. */
+static __always_inline __u64 set_prune_offset(const struct set_block *block, const struct set_query *query, int is_tuple)
+{
+	__u64 hash = set_hash(block, query->tag, is_tuple ? 0 : query->hi >> 36);
+
+	return (__u64)block->prune * SET_UNIT + ((hash >> 32) & block->prune_mask) * 4;
+}
+
+/* Number of the one bit set in `bit`: BPF has no such instruction, and a de Bruijn sequence needs none. */
+static __always_inline __u32 set_bit_number(__u32 bit)
+{
+	static const __u8 numbers[32] = { 0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
+					  31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,	 11, 5,	 10, 9 };
+
+	return numbers[(bit * 0x077cb531u) >> 27];
+}
+
+static __always_inline int set_has_wide(const struct set_block *block, __u32 mask, const struct set_query *query, int is_tuple)
+{
+	const struct set_head *head = &block->heads[query->tag >> SET_TAG_SET_SHIFT & (SET_IDS_MAX - 1)];
+	__u32 is_ip6 = (query->tag & SET_TAG_IP6) != 0;
+	__u32 depths = is_ip6 ? set_load(&head->depths6) : set_load(&head->depths4);
+	__u32 first = is_ip6 ? set_load(&head->first6) : set_load(&head->first4);
+	const __u32 *prune;
+	__u32 n;
+
+	if (!depths)
+		return 0;
+	prune = set_at(block, mask, set_prune_offset(block, query, is_tuple), 4);
+	depths &= is_tuple ? set_load(prune) : set_load(prune) | SET_DEPTHS_SHORT;
+	for (n = 0; n < SET_DEPTHS && depths; n++) {
+		__u32 bit = depths & first ? first : depths & -depths;
+
+		if (set_wide_has(block, mask, query, set_bit_number(bit)))
+			return 1;
+		depths &= ~bit;
+	}
+	return 0;
+}
+
+/* Is the address in the set? `family` 4 or 6, `addr` as in struct pkt. `mask`: size of the block minus one. */
+static __always_inline int set_has_addr(const struct set_block *block, __u32 mask, __u32 set, __u32 family, const __u64 addr[2])
+{
+	struct set_query query;
+
+	if (family == 4)
+		return set_has_ip4(block, mask, set, set_be32((__u32)addr[0]));
+	if (family != 6)
+		return 0;
+	query.hi = set_be64(addr[0]);
+	query.lo = set_be64(addr[1]);
+	query.tag = (__u64)set << SET_TAG_SET_SHIFT | SET_TAG_IP6;
+	return set_has_wide(block, mask, &query, 0);
+}
+
+/* Is (address, protocol, port) in the set? */
+static __always_inline int set_has_tuple(const struct set_block *block, __u32 mask, __u32 set, __u32 family, const __u64 addr[2],
+					 __u8 proto, __u16 port)
+{
+	struct set_query query;
+
+	if (family != 4 && family != 6)
+		return 0;
+	query.hi = family == 4 ? (__u64)set_be32((__u32)addr[0]) << 32 : set_be64(addr[0]);
+	query.lo = family == 4 ? 0 : set_be64(addr[1]);
+	query.tag = (__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) | (__u64)port << SET_TAG_PORT_SHIFT |
+		    (__u64)proto << SET_TAG_PROTO_SHIFT;
+	return set_has_wide(block, mask, &query, 1);
+}
+
+/* Is the number (port, length, ...) in the set? */
+static __always_inline int set_has_number(const struct set_block *block, __u32 mask, __u32 set, __u32 number)
+{
+	__u32 numbers = set_load(&block->heads[set & (SET_IDS_MAX - 1)].numbers);
+
+	if (!numbers || number >= SET_NUMBERS)
+		return 0;
+	return set_node_entry(block, mask, numbers, number >> 6) >> (number & 63) & 1;
+}
+
+#endif
