@@ -39,7 +39,8 @@
 #define SET_DEPTHS 32u
 #define SET_DEPTHS_SHORT 0x7fu /* depths whose prefixes may be shorter than what `prune` is asked with */
 #define SET_NUMBERS 65536u
-#define SET_BYTES_MAX (1u << 29) /* further than the verifier lets an offset go */
+#define SET_BIT_SEQUENCE 0x077cb531u /* every five bits of it differ (de Bruijn) */
+#define SET_BYTES_MAX (1u << 29)     /* further than the verifier lets an offset go */
 
 /* Entry of a node, and its fields. */
 #define SET_NODE_ENTRIES 256u
@@ -97,6 +98,7 @@ struct set_block {
 	__u32 wide, wide_lines;
 	__u32 prune, prune_mask; /* 32-bit words: depths below a hash of set and address */
 	__u32 heap, pad;	 /* nodes, lines and bitmaps */
+	__u8 bit_numbers[32];	 /* which bit is set in x: at (x * SET_BIT_SEQUENCE) >> 27; BPF has no instruction for it */
 	struct set_head heads[SET_IDS_MAX];
 };
 
@@ -114,10 +116,21 @@ struct set_block {
 #define set_be64(x) (x)
 #endif
 
-/* `offset` bytes into the block. `mask` is its size minus one: to the verifier a constant, to the host protection from torn memory. */
-static __always_inline const void *set_at(const struct set_block *block, __u32 mask, __u64 offset, __u32 align)
+/*
+ * No offset leads out of the block, whatever is read in it: the verifier asks for that. The BPF program that includes this file has
+ * the size of its block minus one in `set_mask`, fixed before it is loaded.
+ */
+#ifdef __bpf__
+extern const volatile __u32 set_mask;
+#define set_mask_of(block) set_mask
+#else
+#define set_mask_of(block) ((__u32)(block)->bytes - 1)
+#endif
+
+/* `offset` bytes into the block, a multiple of `align`. */
+static __always_inline const void *set_at(const struct set_block *block, __u64 offset, __u32 align)
 {
-	offset &= mask & ~(align - 1);
+	offset &= set_mask_of(block) & ~(align - 1);
 #ifdef __bpf__
 	asm volatile("" : "+r"(offset)); /* the verifier must see the mask applied last */
 #endif
@@ -151,13 +164,13 @@ static __always_inline __u64 set_host_hash(const struct set_block *block, __u32 
 	return set_hash(block, (__u64)set << 24 | addr >> 8, 0);
 }
 
-static __always_inline int set_host_has(const struct set_block *block, __u32 mask, __u32 set, __u32 addr)
+static __always_inline int set_host_has(const struct set_block *block, __u32 set, __u32 addr)
 {
 	__u64 key = set_host_key(set, addr), hash = set_host_hash(block, set, addr);
 	__u32 at = (__u32)(hash >> 32), step = (__u32)hash | 1, n;
 
 	for (n = 0; n < SET_PROBES_MAX; n++, at += step) {
-		const __u64 *line = set_at(block, mask, set_line_offset(block->hosts, block->host_lines, at), SET_UNIT);
+		const __u64 *line = set_at(block, set_line_offset(block->hosts, block->host_lines, at), SET_UNIT);
 		__u32 slot;
 
 #pragma GCC unroll 8
@@ -174,9 +187,9 @@ static __always_inline int set_host_has(const struct set_block *block, __u32 mas
 }
 
 /* Entry `index` of the node at `unit`. */
-static __always_inline __u64 set_node_entry(const struct set_block *block, __u32 mask, __u32 unit, __u32 index)
+static __always_inline __u64 set_node_entry(const struct set_block *block, __u32 unit, __u32 index)
 {
-	const __u64 *entry = set_at(block, mask, (__u64)unit * SET_UNIT + index * 8, 8);
+	const __u64 *entry = set_at(block, (__u64)unit * SET_UNIT + index * 8, 8);
 
 	return set_load(entry);
 }
@@ -186,7 +199,7 @@ static __always_inline __u32 set_child(__u64 entry)
 	return (__u32)(entry >> SET_CHILD_SHIFT) & 0x7fffffff;
 }
 
-static __always_inline int set_has_ip4(const struct set_block *block, __u32 mask, __u32 set, __u32 addr)
+static __always_inline int set_has_ip4(const struct set_block *block, __u32 set, __u32 addr)
 {
 	__u32 node = set_load(&block->heads[set & (SET_IDS_MAX - 1)].node4), a = addr >> 24, b = addr >> 16 & 255,
 	      c = addr >> 8 & 255;
@@ -194,22 +207,22 @@ static __always_inline int set_has_ip4(const struct set_block *block, __u32 mask
 
 	if (!node)
 		return 0;
-	entry = set_node_entry(block, mask, node, a);
+	entry = set_node_entry(block, node, a);
 	if (entry & SET_COVERED)
 		return 1;
 	if (!(entry >> (b >> 3) & 1))
 		return 0;
-	entry = set_node_entry(block, mask, set_child(entry), b);
+	entry = set_node_entry(block, set_child(entry), b);
 	if (entry & SET_COVERED)
 		return 1;
 	if (!(entry >> (c >> 3) & 1))
 		return 0;
-	word = set_node_entry(block, mask, set_child(entry), c >> 5) >> (c & 31) * 2;
+	word = set_node_entry(block, set_child(entry), c >> 5) >> (c & 31) * 2;
 	if (word & SET_LINE_COVERED)
 		return 1;
 	if (!(word & SET_LINE_DEEPER))
 		return 0;
-	return set_host_has(block, mask, set, addr);
+	return set_host_has(block, set, addr);
 }
 
 /* What is asked of the wide entries. */
@@ -239,54 +252,6 @@ static __always_inline __u64 set_wide_hash(const struct set_block *block, __u64 
 	return set_hash(block, hi ^ (tag >> SET_TAG_KEY_SHIFT) * 0xc2b2ae3d27d4eb4full, lo);
 }
 
-enum set_answer { SET_NO, SET_YES, SET_NEXT };
-
-/* Is it in this line, or must the next be asked? */
-static __always_inline enum set_answer set_wide_line_has(const struct set_wide_line *line, const struct set_wide *key,
-							 __u32 nibble)
-{
-	__u32 tries, slot;
-
-	for (tries = 0; tries < 4; tries++) {
-		__u32 rekeyed = set_load(&line->rekeyed);
-		__u64 tag = 0;
-
-		for (slot = 0; slot < SET_WIDE_SLOTS; slot++) {
-			__u64 found = set_load(&line->slots[slot].tag);
-
-			if (!((found ^ key->tag) >> SET_TAG_KEY_SHIFT) && set_load(&line->slots[slot].hi) == key->hi &&
-			    set_load(&line->slots[slot].lo) == key->lo)
-				tag |= found & 0xffff;
-		}
-		if (!tag)
-			break;
-		if (set_load(&line->rekeyed) == rekeyed)
-			return tag >> nibble & 1 ? SET_YES : SET_NO;
-	}
-	return set_load(&line->overflow) ? SET_NEXT : SET_NO;
-}
-
-static __always_inline int set_wide_has(const struct set_block *block, __u32 mask, const struct set_query *query, __u32 depth)
-{
-	struct set_wide key = { .tag = query->tag | (__u64)depth << SET_TAG_DEPTH_SHIFT };
-	__u32 nibble = set_query_nibble(query, depth), at, step, n;
-	__u64 hash;
-
-	set_query_cut(query, depth, &key.hi, &key.lo);
-	hash = set_wide_hash(block, key.hi, key.lo, key.tag);
-	at = (__u32)(hash >> 32);
-	step = (__u32)hash | 1;
-	for (n = 0; n < SET_PROBES_MAX; n++, at += step) {
-		const struct set_wide_line *line =
-			set_at(block, mask, set_line_offset(block->wide, block->wide_lines, at), SET_UNIT);
-		enum set_answer answer = set_wide_line_has(line, &key, nibble);
-
-		if (answer != SET_NEXT)
-			return answer == SET_YES;
-	}
-	return 0;
-}
-
 /* Which word of `prune` knows the depths below. Of a tuple it is the service's, whatever the address. */
 static __always_inline __u64 set_prune_offset(const struct set_block *block, const struct set_query *query, int is_tuple)
 {
@@ -295,56 +260,129 @@ static __always_inline __u64 set_prune_offset(const struct set_block *block, con
 	return (__u64)block->prune * SET_UNIT + ((hash >> 32) & block->prune_mask) * 4;
 }
 
-/* Number of the one bit set in `bit`: BPF has no such instruction, and a de Bruijn sequence needs none. */
-static __always_inline __u32 set_bit_number(__u32 bit)
-{
-	static const __u8 numbers[32] = { 0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
-					  31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,	 11, 5,	 10, 9 };
+/* The search for a query among the wide entries: one depth after the other, of each its probe sequence. */
+struct set_search {
+	const struct set_block *block;
+	struct set_query query;
+	struct set_wide key; /* at the depth at hand */
+	__u32 depths, first; /* still to be asked */
+	__u32 nibble;
+	__u32 at, step;
+	__u32 found;
+};
 
-	return numbers[(bit * 0x077cb531u) >> 27];
+/* Begin with the next depth. */
+static __always_inline void set_search_depth(struct set_search *search)
+{
+	__u32 bit = search->depths & search->first ? search->first : search->depths & -search->depths;
+	__u32 depth = search->block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & (SET_DEPTHS - 1);
+	__u64 hash;
+
+	search->depths &= ~bit;
+	search->nibble = set_query_nibble(&search->query, depth);
+	search->key.tag = search->query.tag | (__u64)depth << SET_TAG_DEPTH_SHIFT;
+	set_query_cut(&search->query, depth, &search->key.hi, &search->key.lo);
+	hash = set_wide_hash(search->block, search->key.hi, search->key.lo, search->key.tag);
+	search->at = (__u32)(hash >> 32);
+	search->step = (__u32)hash | 1;
 }
 
-static __always_inline int set_has_wide(const struct set_block *block, __u32 mask, const struct set_query *query, int is_tuple)
+/* Look at one line. 1: the search is over. */
+static __always_inline long set_search_turn(struct set_search *search)
 {
-	const struct set_head *head = &block->heads[query->tag >> SET_TAG_SET_SHIFT & (SET_IDS_MAX - 1)];
-	__u32 is_ip6 = (query->tag & SET_TAG_IP6) != 0;
-	__u32 depths = is_ip6 ? set_load(&head->depths6) : set_load(&head->depths4);
-	__u32 first = is_ip6 ? set_load(&head->first6) : set_load(&head->first4);
-	const __u32 *prune;
-	__u32 n;
+	const struct set_block *block = search->block;
+	const struct set_wide_line *line = set_at(block, set_line_offset(block->wide, block->wide_lines, search->at), SET_UNIT);
+	__u32 rekeyed = set_load(&line->rekeyed), slot;
+	__u64 bits = 0;
 
-	if (!depths)
-		return 0;
-	prune = set_at(block, mask, set_prune_offset(block, query, is_tuple), 4);
-	depths &= is_tuple ? set_load(prune) : set_load(prune) | SET_DEPTHS_SHORT;
-	for (n = 0; n < SET_DEPTHS && depths; n++) {
-		__u32 bit = depths & first ? first : depths & -depths;
+#pragma GCC unroll 2
+	for (slot = 0; slot < SET_WIDE_SLOTS; slot++) {
+		__u64 tag = set_load(&line->slots[slot].tag);
+		__u64 differ = (tag ^ search->key.tag) >> SET_TAG_KEY_SHIFT;
 
-		if (set_wide_has(block, mask, query, set_bit_number(bit)))
-			return 1;
-		depths &= ~bit;
+		differ |= set_load(&line->slots[slot].hi) ^ search->key.hi;
+		differ |= set_load(&line->slots[slot].lo) ^ search->key.lo;
+		if (!differ)
+			bits |= tag & 0xffff;
 	}
+	if (bits) {
+		if (set_load(&line->rekeyed) != rekeyed)
+			return 0; /* one half may be of another key: look again */
+		search->found = bits >> search->nibble & 1;
+		if (search->found)
+			return 1;
+	} else if (set_load(&line->overflow)) {
+		search->at += search->step;
+		return 0;
+	}
+	if (!search->depths)
+		return 1;
+	set_search_depth(search);
 	return 0;
 }
 
-/* Is the address in the set? `family` 4 or 6, `addr` as in struct pkt. `mask`: size of the block minus one. */
-static __always_inline int set_has_addr(const struct set_block *block, __u32 mask, __u32 set, __u32 family, const __u64 addr[2])
+/* Every depth with every probe, and some for lines that change meanwhile. */
+#define SET_TURNS_MAX (SET_DEPTHS * SET_PROBES_MAX + 16)
+
+#ifdef __bpf__
+static long set_search_turns(__u32 n, void *search)
+{
+	(void)n;
+	return set_search_turn(search);
+}
+
+static __always_inline void set_search_run(struct set_search *search)
+{
+	bpf_loop(SET_TURNS_MAX, set_search_turns, search, 0);
+}
+#else
+static __always_inline void set_search_run(struct set_search *search)
+{
+	__u32 n;
+
+	for (n = 0; n < SET_TURNS_MAX && !set_search_turn(search); n++)
+		;
+}
+#endif
+
+static __always_inline int set_has_wide(const struct set_block *block, const struct set_query *query, int is_tuple)
+{
+	const struct set_head *head = &block->heads[query->tag >> SET_TAG_SET_SHIFT & (SET_IDS_MAX - 1)];
+	__u32 is_ip6 = (query->tag & SET_TAG_IP6) != 0;
+	struct set_search search = { .block = block, .query = *query };
+	const __u32 *prune;
+
+	search.depths = is_ip6 ? set_load(&head->depths6) : set_load(&head->depths4);
+	search.first = is_ip6 ? set_load(&head->first6) : set_load(&head->first4);
+	if (!search.depths)
+		return 0;
+	prune = set_at(block, set_prune_offset(block, query, is_tuple), 4);
+	search.depths &= is_tuple ? set_load(prune) : set_load(prune) | SET_DEPTHS_SHORT;
+	if (!search.depths)
+		return 0;
+	set_search_depth(&search);
+	set_search_run(&search);
+	return (int)search.found;
+}
+
+/* Is the address in the set? `family` 4 or 6, `addr` as in struct pkt. */
+static __always_inline int set_has_addr(const struct set_block *block, __u32 set, __u32 family, const __u64 addr[2])
 {
 	struct set_query query;
 
 	if (family == 4)
-		return set_has_ip4(block, mask, set, set_be32((__u32)addr[0]));
+		return set_has_ip4(block, set, set_be32((__u32)addr[0]));
 	if (family != 6)
 		return 0;
 	query.hi = set_be64(addr[0]);
 	query.lo = set_be64(addr[1]);
 	query.tag = (__u64)set << SET_TAG_SET_SHIFT | SET_TAG_IP6;
-	return set_has_wide(block, mask, &query, 0);
+	return set_has_wide(block, &query, 0);
 }
 
 /* Is (address, protocol, port) in the set? */
-static __always_inline int set_has_tuple(const struct set_block *block, __u32 mask, __u32 set, __u32 family, const __u64 addr[2],
-					 __u8 proto, __u16 port)
+static __always_inline int set_has_tuple(const struct set_block *block, __u32 set, __u32 family, const __u64 addr[2], __u8 proto,
+					 __u16 port)
 {
 	struct set_query query;
 
@@ -354,17 +392,17 @@ static __always_inline int set_has_tuple(const struct set_block *block, __u32 ma
 	query.lo = family == 4 ? 0 : set_be64(addr[1]);
 	query.tag = (__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) | (__u64)port << SET_TAG_PORT_SHIFT |
 		    (__u64)proto << SET_TAG_PROTO_SHIFT;
-	return set_has_wide(block, mask, &query, 1);
+	return set_has_wide(block, &query, 1);
 }
 
 /* Is the number (port, length, ...) in the set? */
-static __always_inline int set_has_number(const struct set_block *block, __u32 mask, __u32 set, __u32 number)
+static __always_inline int set_has_number(const struct set_block *block, __u32 set, __u32 number)
 {
 	__u32 numbers = set_load(&block->heads[set & (SET_IDS_MAX - 1)].numbers);
 
 	if (!numbers || number >= SET_NUMBERS)
 		return 0;
-	return set_node_entry(block, mask, numbers, number >> 6) >> (number & 63) & 1;
+	return set_node_entry(block, numbers, number >> 6) >> (number & 63) & 1;
 }
 
 #endif

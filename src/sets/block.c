@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define NODE_UNITS (SET_NODE_ENTRIES * 8 / SET_UNIT)
 #define NUMBERS_UNITS (SET_NUMBERS / 8 / SET_UNIT)
@@ -25,6 +26,14 @@ static uint64_t pow2_up(uint64_t n)
 {
 	return n <= 1 ? 1 : 1ull << (64 - __builtin_clzll(n - 1));
 }
+
+/*
+ * Which prefixes of a level are elements, below one node or line: bit 2^n + m is the m-th of those n bits longer than the level
+ * begins. What is left covered when one goes is read from one cache line instead of asked for prefix by prefix.
+ */
+struct block_written {
+	uint64_t bits[8];
+};
 
 /* In units. */
 struct layout {
@@ -72,7 +81,7 @@ static void layout_spread(struct layout *layout, uint64_t units)
 	layout->heap = all - layout->hosts - layout->wide;
 }
 
-void block_init(struct block *block, void *memory, uint64_t bytes, const struct block_load *load, const uint64_t seeds[2])
+int block_init(struct block *block, void *memory, uint64_t bytes, const struct block_load *load, const uint64_t seeds[2])
 {
 	struct layout layout = layout_of(load);
 	struct set_block *at = memory;
@@ -93,7 +102,23 @@ void block_init(struct block *block, void *memory, uint64_t bytes, const struct 
 	at->wide = (uint32_t)(at->hosts + layout.hosts);
 	at->wide_lines = (uint32_t)layout.wide;
 	at->heap = (uint32_t)(at->wide + layout.wide);
+	for (unsigned bit = 0; bit < 32; bit++)
+		at->bit_numbers[((1u << bit) * SET_BIT_SEQUENCE) >> 27] = (uint8_t)bit;
+	block->written = mmap(NULL, layout.heap * sizeof(*block->written), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (block->written == MAP_FAILED) {
+		block->written = NULL;
+		return -ENOMEM;
+	}
 	store(&at->magic, SET_MAGIC);
+	return 0;
+}
+
+void block_fini(struct block *block)
+{
+	if (block->written)
+		munmap(block->written, block->room.units * sizeof(*block->written));
+	*block = (struct block){ .at = NULL };
 }
 
 static void *unit_at(const struct block *block, uint64_t unit)
@@ -257,7 +282,8 @@ static uint32_t level_byte(uint32_t addr, uint32_t level)
 /* The entries that lead to a level: of node 0, of node 1. */
 struct path4 {
 	uint64_t *entries[2];
-	void *end; /* node or line of the level, or of level 2 for level 3 */
+	void *end;		       /* node or line of the level, or of level 2 for level 3 */
+	struct block_written *written; /* beside it */
 };
 
 /* -ENOENT: nothing there, -ENOSPC: nothing there and no room to make it. */
@@ -285,7 +311,71 @@ static int path4_walk(struct block *block, uint32_t set, uint32_t addr, uint32_t
 		ret->entries[above] = entry;
 	}
 	ret->end = unit_at(block, unit);
+	ret->written = &block->written[unit - block->at->heap];
 	return 0;
+}
+
+void block_slots_add(struct block_slots *slots, unsigned first, unsigned n)
+{
+	if (n < 64) {
+		slots->bits[first / 64] |= ((1ull << n) - 1) << first % 64;
+		return;
+	}
+	for (unsigned word = first / 64; word < first / 64 + n / 64; word++)
+		slots->bits[word] = ~0ull;
+}
+
+/* One prefix as its level sees it: `bits` longer than the level begins, 0 to 8; `slot` the first of the 256 it covers. */
+struct part4 {
+	uint32_t level, bits, slot;
+};
+
+static struct part4 part4_of(uint32_t addr, uint32_t len)
+{
+	uint32_t level = len ? (len - 1) / 8 : 0;
+
+	return (struct part4){ .level = level, .bits = len - 8 * level, .slot = level_byte(addr, level) };
+}
+
+static void part4_slots(const struct part4 *part, struct block_slots *slots)
+{
+	block_slots_add(slots, part->slot, 256u >> part->bits);
+}
+
+static void written_mark(struct block_written *written, const struct part4 *part, bool in)
+{
+	unsigned bit = (1u << part->bits) + (part->slot >> (8 - part->bits));
+
+	if (in)
+		written->bits[bit / 64] |= 1ull << bit % 64;
+	else
+		written->bits[bit / 64] &= ~(1ull << bit % 64);
+}
+
+static bool written_has(const struct block_written *written, uint32_t bits, uint32_t slot)
+{
+	unsigned bit = (1u << bits) + (slot >> (8 - bits));
+
+	return written->bits[bit / 64] >> bit % 64 & 1;
+}
+
+/* What of the part's slots other prefixes of its level cover. */
+static void written_kept(const struct block_written *written, const struct part4 *part, struct block_slots *kept)
+{
+	for (uint32_t bits = 0; bits < part->bits; bits++) {
+		if (written_has(written, bits, part->slot)) {
+			part4_slots(part, kept);
+			return;
+		}
+	}
+	for (uint32_t bits = part->bits + 1; bits <= 8; bits++) {
+		uint32_t step = 256u >> bits, end = part->slot + (256u >> part->bits);
+
+		for (uint32_t slot = part->slot; slot < end; slot += step) {
+			if (written_has(written, bits, slot))
+				block_slots_add(kept, slot, step);
+		}
+	}
 }
 
 /* Bit n of the result at 2n. */
@@ -374,33 +464,50 @@ static void groups_set(uint64_t *entry, uint32_t groups)
 		store(entry, *entry | groups);
 }
 
-int block_cover4(struct block *block, uint32_t set, uint32_t addr, uint32_t level, const struct block_slots *slots)
+/* Lead readers to what a part has in its level. */
+static void path4_show(const struct path4 *path, uint32_t addr, uint32_t level, const struct block_slots *slots)
 {
+	if (level == 0)
+		return;
+	if (level >= 2)
+		groups_set(path->entries[1], level == 2 ? slots_groups(slots) : 1u << (level_byte(addr, 2) >> 3));
+	groups_set(path->entries[0], level == 1 ? slots_groups(slots) : 1u << (level_byte(addr, 1) >> 3));
+}
+
+static uint64_t deeper_bit(uint32_t addr)
+{
+	return (uint64_t)SET_LINE_DEEPER << (level_byte(addr, 2) & 31) * 2;
+}
+
+static uint64_t *deeper_word(const struct path4 *path, uint32_t addr)
+{
+	return (uint64_t *)path->end + (level_byte(addr, 2) >> 5);
+}
+
+int block_cover4(struct block *block, uint32_t set, uint32_t addr, uint32_t len)
+{
+	struct part4 part = part4_of(addr, len);
+	struct block_slots slots = { { 0 } };
 	struct path4 path;
-	int r = path4_walk(block, set, addr, level, true, &path);
+	int r = path4_walk(block, set, addr, part.level, true, &path);
 
 	if (r)
 		return r;
-	if (level < 2) {
-		node_mark(path.end, slots, true);
-	} else if (level == 2) {
-		line_mark(path.end, slots, true);
-	} else {
-		uint32_t index = level_byte(addr, 2);
-		uint64_t *word = (uint64_t *)path.end + (index >> 5), deeper = (uint64_t)SET_LINE_DEEPER << (index & 31) * 2;
-
-		r = hosts_mark(block, set, addr, slots, true);
+	part4_slots(&part, &slots);
+	if (part.level == 3) {
+		r = hosts_mark(block, set, addr, &slots, true);
 		if (r)
 			return r;
-		if (!(*word & deeper))
-			store(word, *word | deeper);
+		if (!(*deeper_word(&path, addr) & deeper_bit(addr)))
+			store(deeper_word(&path, addr), *deeper_word(&path, addr) | deeper_bit(addr));
+	} else {
+		written_mark(path.written, &part, true);
+		if (part.level == 2)
+			line_mark(path.end, &slots, true);
+		else
+			node_mark(path.end, &slots, true);
 	}
-	if (level == 3)
-		groups_set(path.entries[1], 1u << (level_byte(addr, 2) >> 3));
-	else if (level > 0)
-		groups_set(path.entries[level - 1], slots_groups(slots));
-	if (level >= 2)
-		groups_set(path.entries[0], 1u << (level_byte(addr, 1) >> 3));
+	path4_show(&path, addr, part.level, &slots);
 	return 0;
 }
 
@@ -432,25 +539,31 @@ static void path4_tidy(const struct block *block, uint32_t addr, uint32_t level,
 		groups_tidy(block, path->entries[0], 1u << (level_byte(addr, 1) >> 3), false);
 }
 
-void block_uncover4(struct block *block, uint32_t set, uint32_t addr, uint32_t level, const struct block_slots *slots)
+void block_uncover4(struct block *block, uint32_t set, uint32_t addr, uint32_t len, const struct block_slots *kept)
 {
+	struct part4 part = part4_of(addr, len);
+	struct block_slots slots = { { 0 } }, keep = *kept;
 	struct path4 path;
 
-	if (path4_walk(block, set, addr, level, false, &path))
+	if (path4_walk(block, set, addr, part.level, false, &path))
 		return;
-	if (level < 2) {
-		node_mark(path.end, slots, false);
-	} else if (level == 2) {
-		line_mark(path.end, slots, false);
-	} else {
-		uint32_t index = level_byte(addr, 2);
-		uint64_t *word = (uint64_t *)path.end + (index >> 5), deeper = (uint64_t)SET_LINE_DEEPER << (index & 31) * 2;
-
-		hosts_mark(block, set, addr, slots, false);
-		if ((*word & deeper) && !host_any(block, set, addr))
-			store(word, *word & ~deeper);
+	if (part.level < 3) {
+		written_mark(path.written, &part, false);
+		written_kept(path.written, &part, &keep);
 	}
-	path4_tidy(block, addr, level, &path, slots);
+	part4_slots(&part, &slots);
+	for (unsigned word = 0; word < 4; word++)
+		slots.bits[word] &= ~keep.bits[word];
+	if (part.level == 3) {
+		hosts_mark(block, set, addr, &slots, false);
+		if (*deeper_word(&path, addr) & deeper_bit(addr) && !host_any(block, set, addr))
+			store(deeper_word(&path, addr), *deeper_word(&path, addr) & ~deeper_bit(addr));
+	} else if (part.level == 2) {
+		line_mark(path.end, &slots, false);
+	} else {
+		node_mark(path.end, &slots, false);
+	}
+	path4_tidy(block, addr, part.level, &path, &slots);
 }
 
 /*
@@ -616,9 +729,19 @@ void block_forget(struct block *block, uint32_t set)
 	store(&head->depths6, 0);
 }
 
-void block_prefetch4(const struct block *block, uint32_t set, uint32_t addr)
+/* Nodes are few and near; lines and hosts are not. */
+void block_prefetch4(const struct block *block, uint32_t set, uint32_t addr, uint32_t len)
 {
-	__builtin_prefetch(host_line(block, (uint32_t)(set_host_hash(block->at, set, addr) >> 32)), 1);
+	uint32_t unit = block->at->heads[set].node4;
+
+	for (uint32_t level = 0; level < 2 && unit; level++)
+		unit = set_child(((uint64_t *)unit_at(block, unit))[level_byte(addr, level)]);
+	if (unit) {
+		__builtin_prefetch(unit_at(block, unit), 1);
+		__builtin_prefetch(&block->written[unit - block->at->heap], 1);
+	}
+	if (len > 24)
+		__builtin_prefetch(host_line(block, (uint32_t)(set_host_hash(block->at, set, addr) >> 32)), 1);
 }
 
 void block_prefetch_wide(const struct block *block, const struct set_wide *key)

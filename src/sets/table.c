@@ -15,6 +15,8 @@
 
 #define AHEAD 16 /* elements for which memory is asked before it is needed: about a memory latency at 20 ns an element */
 
+#define MANY 4096 /* elements at once: worth making room for, though some may be there already */
+
 struct set {
 	enum element_kind kind; /* ELEMENT_NONE: the id is free */
 	size_t n;
@@ -49,6 +51,7 @@ struct set_table *set_table_free(struct set_table *table)
 		return NULL;
 	for (uint32_t set = 0; set < SET_IDS_MAX; set++)
 		free(table->sets[set].numbers);
+	block_fini(&table->block);
 	deadlines_fini(&table->deadlines);
 	elements_fini(&table->elements);
 	free(table);
@@ -142,14 +145,7 @@ static unsigned slot_of(const struct element *element, unsigned base, unsigned s
 
 static void slots_add(struct block_slots *slots, const struct element *element, unsigned base, unsigned stride)
 {
-	unsigned slot = slot_of(element, base, stride), n = 1u << (base + stride - element->len);
-
-	if (n < 64) {
-		slots->bits[slot / 64] |= ((1ull << n) - 1) << slot % 64;
-		return;
-	}
-	for (unsigned word = slot / 64; word < slot / 64 + n / 64; word++)
-		slots->bits[word] = ~0ull;
+	block_slots_add(slots, slot_of(element, base, stride), 1u << (base + stride - element->len));
 }
 
 /* What of an element's slots other elements cover. */
@@ -229,9 +225,9 @@ static int cover(struct block *block, const struct element *element)
 
 	if (element->kind == ELEMENT_NUMBERS)
 		return block_cover_numbers(block, element->set, (uint32_t)element->hi, (uint32_t)element->lo);
-	slots_add(&slots, element, base, stride);
 	if (stride == 8)
-		return block_cover4(block, element->set, (uint32_t)(element->hi >> 32), base / 8, &slots);
+		return block_cover4(block, element->set, (uint32_t)(element->hi >> 32), element->len);
+	slots_add(&slots, element, base, stride);
 	key = wide_key(element, base, slots.bits[0]);
 	return block_cover_wide(block, &key, element->kind == ELEMENT_TUPLE);
 }
@@ -242,17 +238,16 @@ static void uncover(struct set_table *table, const struct element *element)
 	struct block_slots slots = { { 0 } }, keep = { { 0 } };
 	struct set_wide key;
 
-	slots_add(&slots, element, base, stride);
-	kept(table, element, base, stride, &keep);
-	for (unsigned word = 0; word < 4; word++)
-		slots.bits[word] &= ~keep.bits[word];
+	if (stride == 4 || element->len > 24)
+		kept(table, element, base, stride, &keep);
 	if (stride == 8) {
-		block_uncover4(&table->block, element->set, (uint32_t)(element->hi >> 32), base / 8, &slots);
+		block_uncover4(&table->block, element->set, (uint32_t)(element->hi >> 32), element->len, &keep);
 		return;
 	}
 	table->deleted++;
-	key = wide_key(element, base, slots.bits[0]);
-	if (slots.bits[0])
+	slots_add(&slots, element, base, stride);
+	key = wide_key(element, base, slots.bits[0] & ~keep.bits[0]);
+	if (key.tag & 0xffff)
 		block_uncover_wide(&table->block, &key);
 }
 
@@ -268,8 +263,7 @@ static void element_prefetch(const struct set_table *table, const struct element
 	if (!live(table) || element->kind == ELEMENT_NUMBERS)
 		return;
 	if (stride == 8) {
-		if (element->len > 24)
-			block_prefetch4(&table->block, element->set, (uint32_t)(element->hi >> 32));
+		block_prefetch4(&table->block, element->set, (uint32_t)(element->hi >> 32), element->len);
 	} else {
 		struct set_wide key = wide_key(element, base_of(element, stride), 0);
 
@@ -400,6 +394,8 @@ int set_table_add(struct set_table *table, uint32_t set, const struct element *e
 	size_t n_new = 0;
 	int r = elements_check(table, set, elements, n);
 
+	if (r == 0 && n >= MANY)
+		r = elements_reserve(&table->elements, table->elements.n + n);
 	if (r)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -615,21 +611,28 @@ int set_table_place(struct set_table *table, void *memory, uint64_t bytes)
 	struct block before = table->block;
 	bool waited = table->waits;
 	uint64_t seeds[2], least = block_bytes(&load);
+	int r;
 
 	if (memory && (!least || bytes < least || bytes > SET_BYTES_MAX))
 		return -ENOSPC;
 	table->waits = false;
 	table->block = (struct block){ .at = NULL };
-	if (!memory)
+	if (!memory) {
+		block_fini(&before);
 		return 0;
+	}
 	if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
 		seeds[0] = seeds[1] = table->elements.seed;
-	block_init(&table->block, memory, bytes, &load, seeds);
-	if (cover_all(table)) {
+	r = block_init(&table->block, memory, bytes, &load, seeds);
+	if (r == 0)
+		r = cover_all(table);
+	if (r) {
+		block_fini(&table->block);
 		table->block = before;
 		table->waits = waited;
-		return -ENOSPC;
+		return r;
 	}
+	block_fini(&before);
 	for (uint32_t set = 1; set < SET_IDS_MAX; set++) {
 		depths_write(table, set, 4);
 		depths_write(table, set, 6);

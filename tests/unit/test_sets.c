@@ -94,14 +94,12 @@ struct question {
 
 static int ask(const struct fixture *fixture, uint32_t set, const struct question *question, bool is_tuple)
 {
-	uint32_t mask = (uint32_t)(fixture->bytes - 1);
 	uint64_t addr[2] = { 0, 0 };
 
 	memcpy(addr, question->addr, question->family == 4 ? 4 : 16);
 	if (is_tuple)
-		return set_has_tuple(fixture->memory, mask, set, question->family, (__u64 *)addr, question->proto,
-				     question->port);
-	return set_has_addr(fixture->memory, mask, set, question->family, (__u64 *)addr);
+		return set_has_tuple(fixture->memory, set, question->family, (__u64 *)addr, question->proto, question->port);
+	return set_has_addr(fixture->memory, set, question->family, (__u64 *)addr);
 }
 
 /*
@@ -335,8 +333,7 @@ static void test_numbers(void **state)
 
 			for (unsigned j = 0; j < 40; j++)
 				want |= ranges[j].in && number >= ranges[j].lo && number <= ranges[j].hi;
-			assert_int_equal(set_has_number(fixture.memory, (uint32_t)(fixture.bytes - 1), (uint32_t)set, number),
-					 want);
+			assert_int_equal(set_has_number(fixture.memory, (uint32_t)set, number), want);
 		}
 	}
 	fixture_free(&fixture);
