@@ -37,7 +37,17 @@
 #define SET_UNIT 64u	  /* bytes; references within the block count these */
 #define SET_PROBES_MAX 16u
 #define SET_DEPTHS 32u
-#define SET_DEPTHS_SHORT 0x7fu /* depths whose prefixes may be shorter than what `prune` is asked with */
+/*
+ * `prune` is asked with the upper bits of the address: 28 and, for longer prefixes, 48 of IPv6; 16 of a tuple's IPv4. Depths whose
+ * prefixes may be shorter than that are asked always, or of tuples by the service alone.
+ */
+#define SET_SHORT4 0x0fu
+#define SET_SHORT6 0x7fu
+#define SET_TOP4_SHIFT 48
+#define SET_TOP6_SHIFT 36
+#define SET_FAR6 12u /* first depth that has the 48 bits */
+#define SET_FAR6_SHIFT 16
+#define SET_FAR6_MARK (1ull << 63) /* set in what is hashed, so that 28 and 48 bits differ */
 #define SET_NUMBERS 65536u
 #define SET_BIT_SEQUENCE 0x077cb531u /* every five bits of it differ (de Bruijn) */
 #define SET_BYTES_MAX (1u << 29)     /* further than the verifier lets an offset go */
@@ -96,8 +106,10 @@ struct set_block {
 	__u64 seed, multiplier;	 /* secret and odd, or packets could be made to meet in one line */
 	__u32 hosts, host_lines; /* where, and how many lines */
 	__u32 wide, wide_lines;
-	__u32 prune, prune_mask; /* 32-bit words: depths below a hash of set and address */
+	__u32 prune, prune_mask; /* bytes, by a hash of what is asked: which depths can say yes */
 	__u32 heap, pad;	 /* nodes, lines and bitmaps */
+	__u32 near6[256];	 /* byte of `prune` to depths of IPv6, by 28 bits; a bit stands for one depth */
+	__u32 far6[256];	 /* the same by 48 bits; a bit stands for one to eight depths */
 	__u8 bit_numbers[32];	 /* which bit is set in x: at (x * SET_BIT_SEQUENCE) >> 27; BPF has no instruction for it */
 	struct set_head heads[SET_IDS_MAX];
 };
@@ -252,12 +264,34 @@ static __always_inline __u64 set_wide_hash(const struct set_block *block, __u64 
 	return set_hash(block, hi ^ (tag >> SET_TAG_KEY_SHIFT) * 0xc2b2ae3d27d4eb4full, lo);
 }
 
-/* Which word of `prune` knows the depths below. Of a tuple it is the service's, whatever the address. */
-static __always_inline __u64 set_prune_offset(const struct set_block *block, const struct set_query *query, int is_tuple)
+/* Which byte of `prune` knows the depths for the query's set and service, below `top`. */
+static __always_inline __u64 set_prune_offset(const struct set_block *block, __u64 tag, __u64 top)
 {
-	__u64 hash = set_hash(block, query->tag, is_tuple ? 0 : query->hi >> 36);
+	return (__u64)block->prune * SET_UNIT + ((set_hash(block, tag, top) >> 32) & block->prune_mask);
+}
 
-	return (__u64)block->prune * SET_UNIT + ((hash >> 32) & block->prune_mask) * 4;
+static __always_inline __u8 set_prune_byte(const struct set_block *block, __u64 tag, __u64 top)
+{
+	const __u8 *byte = set_at(block, set_prune_offset(block, tag, top), 1);
+
+	return set_load(byte);
+}
+
+/* The depths at which the query may be covered, of all that its set has. */
+static __always_inline __u32 set_prune(const struct set_block *block, const struct set_query *query, __u32 depths, int is_tuple)
+{
+	__u32 is_ip6 = (query->tag & SET_TAG_IP6) != 0, may = is_ip6 ? SET_SHORT6 : SET_SHORT4;
+
+	if (is_tuple)
+		may &= set_prune_byte(block, query->tag, ~0ull);
+	if (is_ip6) {
+		may |= block->near6[set_prune_byte(block, query->tag, query->hi >> SET_TOP6_SHIFT)];
+		if (depths >> SET_FAR6)
+			may |= block->far6[set_prune_byte(block, query->tag, query->hi >> SET_FAR6_SHIFT | SET_FAR6_MARK)];
+	} else {
+		may |= set_prune_byte(block, query->tag, query->hi >> SET_TOP4_SHIFT);
+	}
+	return depths & may;
 }
 
 /* The search for a query among the wide entries: one depth after the other, of each its probe sequence. */
@@ -350,14 +384,12 @@ static __always_inline int set_has_wide(const struct set_block *block, const str
 	const struct set_head *head = &block->heads[query->tag >> SET_TAG_SET_SHIFT & (SET_IDS_MAX - 1)];
 	__u32 is_ip6 = (query->tag & SET_TAG_IP6) != 0;
 	struct set_search search = { .block = block, .query = *query };
-	const __u32 *prune;
 
 	search.depths = is_ip6 ? set_load(&head->depths6) : set_load(&head->depths4);
 	search.first = is_ip6 ? set_load(&head->first6) : set_load(&head->first4);
 	if (!search.depths)
 		return 0;
-	prune = set_at(block, set_prune_offset(block, query, is_tuple), 4);
-	search.depths &= is_tuple ? set_load(prune) : set_load(prune) | SET_DEPTHS_SHORT;
+	search.depths = set_prune(block, query, search.depths, is_tuple);
 	if (!search.depths)
 		return 0;
 	set_search_depth(&search);

@@ -13,12 +13,13 @@
 #define NODE_UNITS (SET_NODE_ENTRIES * 8 / SET_UNIT)
 #define NUMBERS_UNITS (SET_NUMBERS / 8 / SET_UNIT)
 #define LINES_MIN 64
-#define PRUNE_MIN 1024
-#define PRUNE_MAX (1u << 20)
+#define PRUNE_MIN 4096
+#define PRUNE_MAX (1u << 22)
+#define PRUNE_BYTES(n) (4 * (n)) /* one in five that should be empty then is not */
 
 /* Fill that a new block starts with, as a fraction: a line of eight bears more than one of two before probes get long. */
 #define HOSTS_FILL(n) ((n)*5 / 3)
-#define WIDE_FILL(n) ((n)*2)
+#define WIDE_FILL(n) ((n)*5 / 3)
 
 #define store(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
 
@@ -35,6 +36,29 @@ struct block_written {
 	uint64_t bits[8];
 };
 
+/* The bit of a prune byte that stands for a depth of IPv6: the lengths that are common have theirs alone. */
+static unsigned column_of(unsigned depth)
+{
+	static const uint8_t far_ends[] = { 12, 13, 14, 15, 19, 23, 30, 31 }; /* /52 /56 /60 /64 /80 /96 /124 /128 */
+	unsigned column = 0;
+
+	if (depth < SET_FAR6)
+		return depth - 7;
+	while (depth > far_ends[column])
+		column++;
+	return column;
+}
+
+static void columns_fill(struct set_block *at)
+{
+	for (unsigned depth = 7; depth < SET_DEPTHS; depth++) {
+		uint32_t *columns = depth < SET_FAR6 ? at->near6 : at->far6;
+
+		for (unsigned byte = 0; byte < 256; byte++)
+			columns[byte] |= (byte >> column_of(depth) & 1) << depth;
+	}
+}
+
 /* In units. */
 struct layout {
 	uint64_t head, hosts, wide, prune, heap;
@@ -48,13 +72,13 @@ static struct layout layout_of(const struct block_load *load)
 		.wide = LINES_MIN + WIDE_FILL(load->wide) / SET_WIDE_SLOTS,
 		.heap = LINES_MIN + load->units * 5 / 4,
 	};
-	uint64_t words = pow2_up(load->wide);
+	uint64_t prune = pow2_up(PRUNE_BYTES(load->wide));
 
-	if (words < PRUNE_MIN)
-		words = PRUNE_MIN;
-	if (words > PRUNE_MAX)
-		words = PRUNE_MAX;
-	layout.prune = words * 4 / SET_UNIT;
+	if (prune < PRUNE_MIN)
+		prune = PRUNE_MIN;
+	if (prune > PRUNE_MAX)
+		prune = PRUNE_MAX;
+	layout.prune = prune / SET_UNIT;
 	return layout;
 }
 
@@ -71,14 +95,16 @@ uint64_t block_bytes(const struct block_load *load)
 	return bytes <= SET_BYTES_MAX ? bytes : 0;
 }
 
-/* What is left of the size class goes to each part by its size. */
+/* What is left of the size class goes to the heap but for some: entries that lie thinner are as many more lines to be fetched. */
 static void layout_spread(struct layout *layout, uint64_t units)
 {
-	uint64_t parts = layout->hosts + layout->wide + layout->heap, all = units - layout->head - layout->prune;
+	uint64_t left = units - layout_units(layout), hosts = layout->hosts / 4, wide = layout->wide / 4;
 
-	layout->hosts = layout->hosts * all / parts;
-	layout->wide = layout->wide * all / parts;
-	layout->heap = all - layout->hosts - layout->wide;
+	if (hosts + wide > left)
+		hosts = wide = 0;
+	layout->hosts += hosts;
+	layout->wide += wide;
+	layout->heap += left - hosts - wide;
 }
 
 int block_init(struct block *block, void *memory, uint64_t bytes, const struct block_load *load, const uint64_t seeds[2])
@@ -96,7 +122,7 @@ int block_init(struct block *block, void *memory, uint64_t bytes, const struct b
 	at->seed = seeds[0];
 	at->multiplier = seeds[1] | 1;
 	at->prune = (uint32_t)layout.head;
-	at->prune_mask = (uint32_t)(layout.prune * SET_UNIT / 4 - 1);
+	at->prune_mask = (uint32_t)(layout.prune * SET_UNIT - 1);
 	at->hosts = (uint32_t)(at->prune + layout.prune);
 	at->host_lines = (uint32_t)layout.hosts;
 	at->wide = (uint32_t)(at->hosts + layout.hosts);
@@ -104,6 +130,7 @@ int block_init(struct block *block, void *memory, uint64_t bytes, const struct b
 	at->heap = (uint32_t)(at->wide + layout.wide);
 	for (unsigned bit = 0; bit < 32; bit++)
 		at->bit_numbers[((1u << bit) * SET_BIT_SEQUENCE) >> 27] = (uint8_t)bit;
+	columns_fill(at);
 	block->written = mmap(NULL, layout.heap * sizeof(*block->written), PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (block->written == MAP_FAILED) {
@@ -642,21 +669,43 @@ static int wide_insert(struct block *block, const struct set_wide *key)
 	return -ENOSPC;
 }
 
+static void prune_mark(struct block *block, uint64_t tag, uint64_t top, unsigned bit)
+{
+	uint8_t *byte = (uint8_t *)block->at + set_prune_offset(block->at, tag, top);
+
+	if (!(*byte >> bit & 1))
+		store(byte, (uint8_t)(*byte | 1u << bit));
+}
+
+/* Tell readers where this key can be. Never taken back: below this part of the address space there may be others. */
+static void wide_show(struct block *block, const struct set_wide *key, int is_tuple)
+{
+	uint64_t tag = key->tag & ~(0xffffull | (uint64_t)(SET_DEPTHS - 1) << SET_TAG_DEPTH_SHIFT);
+	unsigned depth = key->tag >> SET_TAG_DEPTH_SHIFT & (SET_DEPTHS - 1);
+	bool is_ip6 = key->tag & SET_TAG_IP6;
+
+	if ((is_ip6 ? SET_SHORT6 : SET_SHORT4) >> depth & 1) {
+		if (is_tuple)
+			prune_mark(block, tag, ~0ull, depth);
+	} else if (!is_ip6) {
+		prune_mark(block, tag, key->hi >> SET_TOP4_SHIFT, depth);
+	} else if (depth < SET_FAR6) {
+		prune_mark(block, tag, key->hi >> SET_TOP6_SHIFT, column_of(depth));
+	} else {
+		prune_mark(block, tag, key->hi >> SET_FAR6_SHIFT | SET_FAR6_MARK, column_of(depth));
+	}
+}
+
 int block_cover_wide(struct block *block, const struct set_wide *key, int is_tuple)
 {
 	struct probe probe = wide_probe(block, key);
 	struct set_wide *slot = wide_find(block, key, &probe);
-	struct set_query query = { .hi = key->hi,
-				   .tag = key->tag & ~(0xffffull | (uint64_t)(SET_DEPTHS - 1) << SET_TAG_DEPTH_SHIFT) };
-	uint32_t depth = key->tag >> SET_TAG_DEPTH_SHIFT & (SET_DEPTHS - 1);
-	uint32_t *prune = (uint32_t *)((uint8_t *)block->at + set_prune_offset(block->at, &query, is_tuple));
 
 	if (slot)
 		store(&slot->tag, slot->tag | key->tag);
 	else if (wide_insert(block, key))
 		return -ENOSPC;
-	if (is_tuple || !(SET_DEPTHS_SHORT >> depth & 1))
-		store(prune, *prune | 1u << depth);
+	wide_show(block, key, is_tuple);
 	return 0;
 }
 
