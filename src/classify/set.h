@@ -77,6 +77,8 @@
 #define SET_TAG_PROTO_SHIFT 24
 #define SET_TAG_PORT_SHIFT 32
 #define SET_TAG_SET_SHIFT 48
+#define SET_TAG_PORT_LEN_SHIFT 58 /* leading bits of the port that are compared; ranges are several entries */
+#define SET_PORT_LENS 17
 
 struct set_wide {
 	__u64 hi, lo; /* the prefix, as a number, rest zero; IPv4 in the upper half of hi */
@@ -97,7 +99,8 @@ struct set_head {
 	__u32 depths4; /* bit d: the set has tuples of this depth */
 	__u32 depths6;
 	__u32 first4, first6; /* of these, the bit of the most frequent: asked first */
-	__u32 pad[2];
+	__u32 port_lens;      /* bit n: the set has tuples whose ports are compared in n bits; bit 0: any port, and none */
+	__u32 pad;
 };
 
 struct set_block {
@@ -412,19 +415,30 @@ static __always_inline int set_has_addr(const struct set_block *block, __u32 set
 	return set_has_wide(block, &query, 0);
 }
 
-/* Is (address, protocol, port) in the set? */
+/* Is (address, protocol, port) in the set? `port` negative: the packet has none, and only tuples of any port may hold. */
 static __always_inline int set_has_tuple(const struct set_block *block, __u32 set, __u32 family, const __u64 addr[2], __u8 proto,
-					 __u16 port)
+					 __s32 port)
 {
+	__u32 lens = set_load(&block->heads[set & (SET_IDS_MAX - 1)].port_lens), n;
 	struct set_query query;
 
 	if (family != 4 && family != 6)
 		return 0;
+	if (port < 0)
+		lens &= 1;
 	query.hi = family == 4 ? (__u64)set_be32((__u32)addr[0]) << 32 : set_be64(addr[0]);
 	query.lo = family == 4 ? 0 : set_be64(addr[1]);
-	query.tag = (__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) | (__u64)port << SET_TAG_PORT_SHIFT |
-		    (__u64)proto << SET_TAG_PROTO_SHIFT;
-	return set_has_wide(block, &query, 1);
+	for (n = 0; n < SET_PORT_LENS && lens; n++) {
+		__u32 bit = lens & -lens, len = block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & 31;
+
+		query.tag = (__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) |
+			    (__u64)proto << SET_TAG_PROTO_SHIFT | (__u64)len << SET_TAG_PORT_LEN_SHIFT |
+			    ((__u64)(__u32)port & (0xffff0000u >> len) & 0xffff) << SET_TAG_PORT_SHIFT;
+		if (set_has_wide(block, &query, 1))
+			return 1;
+		lens &= ~bit;
+	}
+	return 0;
 }
 
 /* Is the number (port, length, ...) in the set? */

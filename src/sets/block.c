@@ -733,6 +733,11 @@ void block_depths(struct block *block, uint32_t set, uint32_t family, uint32_t d
 	store(family == 4 ? &head->depths4 : &head->depths6, depths);
 }
 
+void block_port_lens(struct block *block, uint32_t set, uint32_t port_lens)
+{
+	store(&block->at->heads[set].port_lens, port_lens);
+}
+
 /*
  * Numbers
  */
@@ -776,6 +781,7 @@ void block_forget(struct block *block, uint32_t set)
 	store(&head->numbers, 0);
 	store(&head->depths4, 0);
 	store(&head->depths6, 0);
+	store(&head->port_lens, 0);
 }
 
 /* Nodes are few and near; lines and hosts are not. */

@@ -55,6 +55,7 @@ void block_uncover_number(struct block *block, uint32_t set, uint32_t number);
 
 /* The depths at which a set has wide entries now, and the most frequent of them (one bit each). */
 void block_depths(struct block *block, uint32_t set, uint32_t family, uint32_t depths, uint32_t first);
+void block_port_lens(struct block *block, uint32_t set, uint32_t port_lens); /* of tuples: see struct set_head */
 /* Forget everything below the set's head; wide and host entries must have been uncovered. */
 void block_forget(struct block *block, uint32_t set);
 

@@ -17,17 +17,20 @@ enum element_kind { ELEMENT_NONE, ELEMENT_PREFIX, ELEMENT_TUPLE, ELEMENT_NUMBERS
 /* Equal elements have equal bytes. Made by element_prefix() and its like. */
 struct element {
 	uint64_t hi, lo; /* prefix as a number, host bits zero, IPv4 in the upper half of hi; of numbers the first and the last */
-	uint8_t kind;	 /* enum element_kind */
-	uint8_t family;	 /* 4 or 6; 0 of numbers */
-	uint8_t len;	 /* of the prefix */
-	uint8_t proto;	 /* of a tuple */
-	uint16_t port;	 /* of a tuple */
-	uint16_t set;	 /* filled by the table */
+	uint32_t set : 10;	   /* filled by the table */
+	uint32_t kind : 3;	   /* enum element_kind */
+	uint32_t family : 3;	   /* 4 or 6; 0 of numbers */
+	uint32_t len : 8;	   /* of the prefix */
+	uint32_t proto : 8;	   /* of a tuple */
+	uint16_t port_lo, port_hi; /* of a tuple; 0 and 65535: any, and none */
 };
 
 struct element_slot {
 	struct element element; /* kind ELEMENT_NONE: free */
-	uint64_t deadline_ns;	/* 0: stays */
+	union {
+		uint64_t deadline_ns; /* 0: stays */
+		uint64_t count;	      /* of a piece (table.c): elements that have it */
+	};
 };
 
 struct elements {
@@ -43,7 +46,7 @@ int elements_reserve(struct elements *elements, size_t n); /* room for n in all 
 
 /* The slot of an equal element, or NULL. Good until the next add or del. */
 struct element_slot *elements_find(const struct elements *elements, const struct element *element);
-/* As find, or a new slot with deadline 0. NULL: out of memory. */
+/* As find, or a new slot with deadline (count) 0. NULL: out of memory. */
 struct element_slot *elements_add(struct elements *elements, const struct element *element, bool *ret_new);
 void elements_del(struct elements *elements, struct element_slot *slot);
 /* Bring the memory near that the next find, add or del of this element will look at. */

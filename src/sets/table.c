@@ -2,6 +2,9 @@
 /*
  * An element covers slots of one level: 256 below 8 * level bits of an IPv4 prefix, 16 below 4 * depth bits of a wide one. To delete
  * it is to uncover those of its slots that no other element of the same level covers (kept()); levels do not know each other.
+ *
+ * A tuple's range of ports is cut into pieces whose ports begin with the same bits, as a prefix does. Ranges that overlap may have
+ * pieces in common, so these are counted; for tuples it is pieces that cover.
  */
 #include "sets/table.h"
 
@@ -20,12 +23,14 @@
 struct set {
 	enum element_kind kind; /* ELEMENT_NONE: the id is free */
 	size_t n;
-	uint32_t lens4[33], lens6[129]; /* elements by prefix length */
-	uint32_t *numbers;		/* of a set of numbers: how many elements have it */
+	uint32_t lens4[33], lens6[129];	   /* elements, of tuples pieces, by prefix length */
+	uint32_t port_lens[SET_PORT_LENS]; /* pieces by bits of the port */
+	uint32_t *numbers;		   /* of a set of numbers: how many elements have it */
 };
 
 struct set_table {
 	struct elements elements;
+	struct elements pieces;
 	struct deadlines deadlines;
 	struct block block;
 	bool waits;
@@ -40,7 +45,8 @@ struct set_table *set_table_new(void)
 
 	if (!table)
 		return NULL;
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) || elements_init(&table->elements, seed))
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) || elements_init(&table->elements, seed) ||
+	    elements_init(&table->pieces, ~seed))
 		return set_table_free(table);
 	return table;
 }
@@ -54,6 +60,7 @@ struct set_table *set_table_free(struct set_table *table)
 	block_fini(&table->block);
 	deadlines_fini(&table->deadlines);
 	elements_fini(&table->elements);
+	elements_fini(&table->pieces);
 	free(table);
 	return NULL;
 }
@@ -89,12 +96,12 @@ static void cut(struct element *element, unsigned len)
 {
 	element->hi &= upper_bits(len < 64 ? len : 64);
 	element->lo &= upper_bits(len > 64 ? len - 64 : 0);
-	element->len = (uint8_t)len;
+	element->len = len & 255;
 }
 
 struct element element_prefix(unsigned family, const uint8_t addr[16], unsigned len)
 {
-	struct element element = { .kind = ELEMENT_PREFIX, .family = (uint8_t)family };
+	struct element element = { .kind = ELEMENT_PREFIX, .family = family & 7 };
 	uint64_t words[2] = { 0, 0 };
 
 	memcpy(words, addr, family == 4 ? 4 : 16);
@@ -104,13 +111,15 @@ struct element element_prefix(unsigned family, const uint8_t addr[16], unsigned 
 	return element;
 }
 
-struct element element_tuple(unsigned family, const uint8_t addr[16], unsigned len, uint8_t proto, uint16_t port)
+struct element element_tuple(unsigned family, const uint8_t addr[16], unsigned len, uint8_t proto, uint16_t port_lo,
+			     uint16_t port_hi)
 {
 	struct element element = element_prefix(family, addr, len);
 
 	element.kind = ELEMENT_TUPLE;
 	element.proto = proto;
-	element.port = port;
+	element.port_lo = port_lo;
+	element.port_hi = port_hi;
 	return element;
 }
 
@@ -153,13 +162,14 @@ static void kept(const struct set_table *table, const struct element *element, u
 		 struct block_slots *slots)
 {
 	const uint32_t *lens = lens_of((struct set *)&table->sets[element->set], element);
+	const struct elements *among = element->kind == ELEMENT_TUPLE ? &table->pieces : &table->elements;
 	struct element other = *element;
 
 	for (unsigned len = element->len; len-- > (base ? base + 1 : 0);) {
 		if (!lens[len])
 			continue;
 		cut(&other, len);
-		if (elements_find(&table->elements, &other)) {
+		if (elements_find(among, &other)) {
 			slots_add(slots, element, base, stride);
 			return;
 		}
@@ -169,21 +179,28 @@ static void kept(const struct set_table *table, const struct element *element, u
 			continue;
 		for (uint64_t n = 0; n < 1ull << (len - element->len); n++) {
 			other = *element;
-			other.len = (uint8_t)len;
+			other.len = len & 255;
 			if (len <= 64)
 				other.hi |= n << (64 - len);
 			else
 				other.lo |= n << (128 - len);
-			if (elements_find(&table->elements, &other))
+			if (elements_find(among, &other))
 				slots_add(slots, &other, base, stride);
 		}
 	}
 }
 
+/* Leading bits of the port that a piece compares. */
+static unsigned port_len(const struct element *piece)
+{
+	return 16 - (unsigned)__builtin_popcount((unsigned)(piece->port_lo ^ piece->port_hi));
+}
+
 static struct set_wide wide_key(const struct element *element, unsigned base, uint64_t bits)
 {
 	struct element above = *element;
-	uint64_t tag = (uint64_t)element->set << SET_TAG_SET_SHIFT | (uint64_t)element->port << SET_TAG_PORT_SHIFT |
+	uint64_t tag = (uint64_t)element->set << SET_TAG_SET_SHIFT | (uint64_t)element->port_lo << SET_TAG_PORT_SHIFT |
+		       (element->kind == ELEMENT_TUPLE ? (uint64_t)port_len(element) << SET_TAG_PORT_LEN_SHIFT : 0) |
 		       (uint64_t)element->proto << SET_TAG_PROTO_SHIFT | (element->family == 6 ? SET_TAG_IP6 : 0) |
 		       (uint64_t)(base / 4) << SET_TAG_DEPTH_SHIFT;
 
@@ -215,6 +232,15 @@ static void depths_write(struct set_table *table, uint32_t id, unsigned family)
 		}
 	}
 	block_depths(&table->block, id, family, depths, first);
+}
+
+static void port_lens_write(struct set_table *table, uint32_t id)
+{
+	uint32_t lens = 0;
+
+	for (unsigned len = 0; len < SET_PORT_LENS; len++)
+		lens |= (uint32_t)(table->sets[id].port_lens[len] != 0) << len;
+	block_port_lens(&table->block, id, lens);
 }
 
 static int cover(struct block *block, const struct element *element)
@@ -296,32 +322,128 @@ static void numbers_count(struct set_table *table, const struct element *element
 	}
 }
 
-static void element_in(struct set_table *table, const struct element *element)
+/* Something that covers comes or goes: a prefix, or a piece of a tuple. */
+static void cover_in(struct set_table *table, const struct element *element)
 {
-	table->sets[element->set].n++;
 	if (live(table) && cover(&table->block, element))
 		table->waits = true;
-	if (element->kind == ELEMENT_NUMBERS)
+	len_count(table, element, 1);
+}
+
+static void cover_out(struct set_table *table, const struct element *element)
+{
+	if (live(table))
+		uncover(table, element);
+	len_count(table, element, -1);
+}
+
+static void port_len_count(struct set_table *table, const struct element *piece, int change)
+{
+	uint32_t *n = &table->sets[piece->set].port_lens[port_len(piece)];
+
+	*n += (uint32_t)change;
+	if (live(table) && *n == (change > 0 ? 1 : 0))
+		port_lens_write(table, piece->set);
+}
+
+static int piece_in(struct set_table *table, const struct element *piece)
+{
+	bool is_new;
+	struct element_slot *slot = elements_add(&table->pieces, piece, &is_new);
+
+	if (!slot)
+		return -ENOMEM;
+	slot->count++;
+	if (is_new) {
+		cover_in(table, piece);
+		port_len_count(table, piece, 1);
+	}
+	return 0;
+}
+
+static int piece_out(struct set_table *table, const struct element *piece)
+{
+	struct element_slot *slot = elements_find(&table->pieces, piece);
+
+	if (!slot || --slot->count)
+		return 0;
+	elements_del(&table->pieces, slot);
+	cover_out(table, piece);
+	port_len_count(table, piece, -1);
+	return 0;
+}
+
+/* Of the ports that are left from `port` to the tuple's last, the most that begin with the same bits. Returns the last of them. */
+static uint32_t piece_end(uint32_t port, uint32_t last)
+{
+	uint32_t n = 1;
+
+	while (port % (n * 2) == 0 && port + n * 2 - 1 <= last)
+		n *= 2;
+	return port + n - 1;
+}
+
+/* All pieces of a tuple in or out. On failure, those before `*ret_failed` are done. */
+static int pieces_each(struct set_table *table, const struct element *tuple, uint32_t end,
+		       int (*each)(struct set_table *table, const struct element *piece), uint32_t *ret_failed)
+{
+	struct element piece = *tuple;
+
+	for (uint32_t port = tuple->port_lo; port < end; port = piece.port_hi + 1u) {
+		int r;
+
+		piece.port_lo = (uint16_t)port;
+		piece.port_hi = (uint16_t)piece_end(port, tuple->port_hi);
+		r = each(table, &piece);
+		if (r) {
+			*ret_failed = port;
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int tuple_in(struct set_table *table, const struct element *tuple)
+{
+	uint32_t failed = 0;
+	int r = pieces_each(table, tuple, tuple->port_hi + 1u, piece_in, &failed);
+
+	if (r)
+		pieces_each(table, tuple, failed, piece_out, &failed);
+	return r;
+}
+
+static int element_in(struct set_table *table, const struct element *element)
+{
+	switch ((enum element_kind)element->kind) {
+	case ELEMENT_NUMBERS:
+		if (live(table) && cover(&table->block, element))
+			table->waits = true;
 		numbers_count(table, element, 1);
-	else
-		len_count(table, element, 1);
+		return 0;
+	case ELEMENT_TUPLE:
+		return tuple_in(table, element);
+	default:
+		cover_in(table, element);
+		return 0;
+	}
 }
 
 static void element_out(struct set_table *table, struct element_slot *slot)
 {
 	struct element element = slot->element;
+	uint32_t failed;
 
 	if (slot->deadline_ns)
 		table->deadlines.forgotten++;
 	elements_del(&table->elements, slot);
 	table->sets[element.set].n--;
-	if (element.kind == ELEMENT_NUMBERS) {
+	if (element.kind == ELEMENT_NUMBERS)
 		numbers_count(table, &element, -1);
-		return;
-	}
-	if (live(table))
-		uncover(table, &element);
-	len_count(table, &element, -1);
+	else if (element.kind == ELEMENT_TUPLE)
+		pieces_each(table, &element, element.port_hi + 1u, piece_out, &failed);
+	else
+		cover_out(table, &element);
 }
 
 static int deadline_set(struct set_table *table, struct element_slot *slot, uint64_t deadline_ns)
@@ -345,12 +467,12 @@ static struct element element_at(const struct set_table *table, uint32_t set, co
 
 	if (i + AHEAD < n) {
 		element = elements[i + AHEAD];
-		element.set = (uint16_t)set;
+		element.set = set & (SET_IDS_MAX - 1);
 		elements_prefetch(&table->elements, &element);
 		element_prefetch(table, &element);
 	}
 	element = elements[i];
-	element.set = (uint16_t)set;
+	element.set = set & (SET_IDS_MAX - 1);
 	return element;
 }
 
@@ -360,6 +482,8 @@ static bool element_fits(const struct element *element, enum element_kind kind)
 		return false;
 	if (kind == ELEMENT_NUMBERS)
 		return element->hi <= element->lo && element->lo < SET_NUMBERS;
+	if (kind == ELEMENT_TUPLE && element->port_lo > element->port_hi)
+		return false;
 	return (element->family == 4 && element->len <= 32) || (element->family == 6 && element->len <= 128);
 }
 
@@ -382,7 +506,13 @@ static int element_add(struct set_table *table, const struct element *element, u
 	if (!slot)
 		return -ENOMEM;
 	if (is_new) {
-		element_in(table, element);
+		int r = element_in(table, element);
+
+		if (r) {
+			elements_del(&table->elements, slot);
+			return r;
+		}
+		table->sets[element->set].n++;
 		++*n_new;
 	}
 	return deadline_set(table, slot, deadline_ns);
@@ -517,7 +647,7 @@ bool set_table_has(const struct set_table *table, uint32_t set, const struct ele
 {
 	struct element own = *element;
 
-	own.set = (uint16_t)set;
+	own.set = set & (SET_IDS_MAX - 1);
 	return elements_find(&table->elements, &own) != NULL;
 }
 
@@ -584,17 +714,19 @@ uint64_t set_table_bytes(const struct set_table *table)
 	return block_bytes(&load);
 }
 
-/* Cover all elements, each AHEAD elements after its memory was asked for. */
-static int cover_all(struct set_table *table)
+/* Cover all that covers, each AHEAD elements after its memory was asked for. */
+static int cover_all(struct set_table *table, const struct elements *elements, bool tuples)
 {
 	struct element ring[AHEAD];
 	const struct element_slot *slot;
 	size_t at = 0, n = 0;
 	int r = 0;
 
-	while ((slot = elements_next(&table->elements, &at)) && r == 0) {
+	while ((slot = elements_next(elements, &at)) && r == 0) {
 		struct element *turn = &ring[n % AHEAD];
 
+		if ((slot->element.kind == ELEMENT_TUPLE) != tuples)
+			continue;
 		if (n++ >= AHEAD)
 			r = cover(&table->block, turn);
 		*turn = slot->element;
@@ -625,7 +757,9 @@ int set_table_place(struct set_table *table, void *memory, uint64_t bytes)
 		seeds[0] = seeds[1] = table->elements.seed;
 	r = block_init(&table->block, memory, bytes, &load, seeds);
 	if (r == 0)
-		r = cover_all(table);
+		r = cover_all(table, &table->elements, false);
+	if (r == 0)
+		r = cover_all(table, &table->pieces, true);
 	if (r) {
 		block_fini(&table->block);
 		table->block = before;
@@ -636,6 +770,7 @@ int set_table_place(struct set_table *table, void *memory, uint64_t bytes)
 	for (uint32_t set = 1; set < SET_IDS_MAX; set++) {
 		depths_write(table, set, 4);
 		depths_write(table, set, 6);
+		port_lens_write(table, set);
 	}
 	table->deleted = 0;
 	return 0;

@@ -34,7 +34,9 @@ void set_table_close(struct set_table *table, uint32_t set);
 
 /* Host bits are cleared. `addr` in network order, IPv4 in the first four bytes; `len` at most 32 or 128. */
 struct element element_prefix(unsigned family, const uint8_t addr[16], unsigned len);
-struct element element_tuple(unsigned family, const uint8_t addr[16], unsigned len, uint8_t proto, uint16_t port);
+/* Ports 0 to 65535: any, and packets without ports too. */
+struct element element_tuple(unsigned family, const uint8_t addr[16], unsigned len, uint8_t proto, uint16_t port_lo,
+			     uint16_t port_hi);
 struct element element_numbers(uint32_t lo, uint32_t hi); /* lo <= hi < SET_NUMBERS */
 
 /*

@@ -89,7 +89,7 @@ struct question {
 	uint8_t family;
 	uint8_t addr[16];
 	uint8_t proto;
-	uint16_t port;
+	int32_t port; /* -1: none */
 };
 
 static int ask(const struct fixture *fixture, uint32_t set, const struct question *question, bool is_tuple)
@@ -110,6 +110,7 @@ static int ask(const struct fixture *fixture, uint32_t set, const struct questio
 struct model_element {
 	struct question at;
 	unsigned len;
+	uint16_t port_lo, port_hi;
 };
 
 struct model {
@@ -129,7 +130,13 @@ static bool model_covers(const struct model *model, const struct model_element *
 {
 	if (element->at.family != question->family || !bits_equal(element->at.addr, question->addr, element->len))
 		return false;
-	return !model->is_tuple || (element->at.proto == question->proto && element->at.port == question->port);
+	if (!model->is_tuple)
+		return true;
+	if (element->at.proto != question->proto)
+		return false;
+	if (element->port_lo == 0 && element->port_hi == 65535)
+		return true;
+	return question->port >= element->port_lo && question->port <= element->port_hi;
 }
 
 static bool model_has(const struct model *model, const struct question *question)
@@ -141,10 +148,17 @@ static bool model_has(const struct model *model, const struct question *question
 	return false;
 }
 
+static bool model_equal(const struct model *model, const struct model_element *a, const struct model_element *b)
+{
+	if (a->len != b->len || a->at.family != b->at.family || !bits_equal(a->at.addr, b->at.addr, a->len))
+		return false;
+	return !model->is_tuple || (a->at.proto == b->at.proto && a->port_lo == b->port_lo && a->port_hi == b->port_hi);
+}
+
 static long model_find(const struct model *model, const struct model_element *element)
 {
 	for (size_t i = 0; i < model->n; i++) {
-		if (model->elements[i].len == element->len && model_covers(model, &model->elements[i], &element->at))
+		if (model_equal(model, &model->elements[i], element))
 			return (long)i;
 	}
 	return -1;
@@ -153,7 +167,7 @@ static long model_find(const struct model *model, const struct model_element *el
 static struct element model_to_element(const struct model *model, const struct model_element *from)
 {
 	if (model->is_tuple)
-		return element_tuple(from->at.family, from->at.addr, from->len, from->at.proto, from->at.port);
+		return element_tuple(from->at.family, from->at.addr, from->len, from->at.proto, from->port_lo, from->port_hi);
 	return element_prefix(from->at.family, from->at.addr, from->len);
 }
 
@@ -166,7 +180,7 @@ static struct question question_random(void)
 	for (unsigned i = 0; i < (question.family == 4 ? 4 : 16); i++)
 		question.addr[i] = random_below(6) ? bytes[random_below(sizeof(bytes))] : (uint8_t)random_next();
 	question.proto = random_below(3) ? 17 : 6;
-	question.port = (uint16_t)(random_below(3) ? 53 : 5353);
+	question.port = random_below(20) == 0 ? -1 : (int32_t)random_below(20);
 	return question;
 }
 
@@ -185,6 +199,12 @@ static struct model_element element_random(void)
 	default:
 		element.len = random_below(most + 1);
 	}
+	element.port_lo = (uint16_t)random_below(20);
+	element.port_hi = (uint16_t)(random_below(2) ? element.port_lo : element.port_lo + random_below(20));
+	if (!random_below(8)) {
+		element.port_lo = random_below(2) ? 0 : 3;
+		element.port_hi = 65535;
+	}
 	if (element.len < 4 && random_below(20)) /* or all is covered all the time */
 		element.len += 12;
 	return element;
@@ -194,16 +214,19 @@ static struct model_element element_random(void)
 static struct question question_near(const struct model *model)
 {
 	struct question question = question_random();
+	const struct model_element *element;
 	unsigned bit;
 
 	if (!model->n)
 		return question;
-	question = model->elements[random_below((uint32_t)model->n)].at;
+	element = &model->elements[random_below((uint32_t)model->n)];
+	question = element->at;
+	question.port = (int32_t)(random_below(2) ? element->port_lo : element->port_hi) + (int32_t)random_below(3) - 1;
+	if (question.port > 65535)
+		question.port = 65535;
 	bit = random_below(question.family == 4 ? 64 : 256); /* or none */
 	if (bit < (question.family == 4 ? 32u : 128u))
 		question.addr[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
-	if (!random_below(8))
-		question.port ^= 1;
 	return question;
 }
 
