@@ -131,21 +131,18 @@ struct set_block {
 #define set_be64(x) (x)
 #endif
 
-/*
- * No offset leads out of the block, whatever is read in it: the verifier asks for that. The BPF program that includes this file has
- * the size of its block minus one in `set_mask`, fixed before it is loaded.
- */
+/* No offset leads out of the block, whatever is read in it: the verifier asks for that. */
 #ifdef __bpf__
-extern const volatile __u32 set_mask;
-#define set_mask_of(block) set_mask
+const volatile __u32 set_last_byte = SET_UNIT - 1; /* of the block's size; set before the program is loaded */
+#define SET_LAST_BYTE(block) set_last_byte
 #else
-#define set_mask_of(block) ((__u32)(block)->bytes - 1)
+#define SET_LAST_BYTE(block) ((__u32)(block)->bytes - 1)
 #endif
 
 /* `offset` bytes into the block, a multiple of `align`. */
 static __always_inline const void *set_at(const struct set_block *block, __u64 offset, __u32 align)
 {
-	offset &= set_mask_of(block) & ~(align - 1);
+	offset &= SET_LAST_BYTE(block) & ~(align - 1);
 #ifdef __bpf__
 	asm volatile("" : "+r"(offset)); /* the verifier must see the mask applied last */
 #endif
