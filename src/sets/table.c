@@ -21,7 +21,7 @@
 #define MANY 4096 /* elements at once: worth making room for, though some may be there already */
 
 struct set {
-	enum element_kind kind; /* ELEMENT_NONE: the id is free */
+	enum element_kind kind;
 	size_t n;
 	uint32_t lens4[33], lens6[129];	   /* elements, of tuples pieces, by prefix length */
 	uint32_t port_lens[SET_PORT_LENS]; /* pieces by bits of the port */
@@ -34,9 +34,29 @@ struct set_table {
 	struct deadlines deadlines;
 	struct block block;
 	bool waits;
-	size_t deleted; /* wide elements since the block was placed */
-	struct set sets[SET_IDS_MAX];
+	size_t deleted;		       /* wide elements since the block was placed */
+	struct set *sets[SET_IDS_MAX]; /* by id; NULL: free */
 };
+
+static struct set *set_free(struct set *set)
+{
+	if (set)
+		free(set->numbers);
+	free(set);
+	return NULL;
+}
+
+static struct set *set_new(enum element_kind kind)
+{
+	struct set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return NULL;
+	set->kind = kind;
+	if (kind == ELEMENT_NUMBERS)
+		set->numbers = calloc(SET_NUMBERS, sizeof(*set->numbers));
+	return kind != ELEMENT_NUMBERS || set->numbers ? set : set_free(set);
+}
 
 struct set_table *set_table_new(void)
 {
@@ -56,7 +76,7 @@ struct set_table *set_table_free(struct set_table *table)
 	if (!table)
 		return NULL;
 	for (uint32_t set = 0; set < SET_IDS_MAX; set++)
-		free(table->sets[set].numbers);
+		set_free(table->sets[set]);
 	block_fini(&table->block);
 	deadlines_fini(&table->deadlines);
 	elements_fini(&table->elements);
@@ -67,20 +87,20 @@ struct set_table *set_table_free(struct set_table *table)
 
 int set_table_open(struct set_table *table, enum element_kind kind)
 {
-	for (uint32_t id = 1; id < SET_IDS_MAX; id++) {
-		struct set *set = &table->sets[id];
+	uint32_t id = 1;
 
-		if (set->kind)
-			continue;
-		if (kind == ELEMENT_NUMBERS) {
-			set->numbers = calloc(SET_NUMBERS, sizeof(*set->numbers));
-			if (!set->numbers)
-				return -ENOMEM;
-		}
-		set->kind = kind;
-		return (int)id;
-	}
-	return -ENFILE;
+	while (id < SET_IDS_MAX && table->sets[id])
+		id++;
+	if (id == SET_IDS_MAX)
+		return -ENFILE;
+	table->sets[id] = set_new(kind);
+	return table->sets[id] ? (int)id : -ENOMEM;
+}
+
+/* The set, or NULL. */
+static struct set *set_of(const struct set_table *table, uint32_t id)
+{
+	return id < SET_IDS_MAX ? table->sets[id] : NULL;
 }
 
 /*
@@ -161,7 +181,7 @@ static void slots_add(struct block_slots *slots, const struct element *element, 
 static void kept(const struct set_table *table, const struct element *element, unsigned base, unsigned stride,
 		 struct block_slots *slots)
 {
-	const uint32_t *lens = lens_of((struct set *)&table->sets[element->set], element);
+	const uint32_t *lens = lens_of(table->sets[element->set], element);
 	const struct elements *among = element->kind == ELEMENT_TUPLE ? &table->pieces : &table->elements;
 	struct element other = *element;
 
@@ -215,7 +235,7 @@ static struct set_wide wide_key(const struct element *element, unsigned base, ui
 /* Tell readers at which depths there is anything. */
 static void depths_write(struct set_table *table, uint32_t id, unsigned family)
 {
-	const struct set *set = &table->sets[id];
+	const struct set *set = table->sets[id];
 	const uint32_t *lens = family == 4 ? set->lens4 : set->lens6;
 	uint32_t depths = 0, first = 0, most = 0;
 
@@ -239,7 +259,7 @@ static void port_lens_write(struct set_table *table, uint32_t id)
 	uint32_t lens = 0;
 
 	for (unsigned len = 0; len < SET_PORT_LENS; len++)
-		lens |= (uint32_t)(table->sets[id].port_lens[len] != 0) << len;
+		lens |= (uint32_t)(table->sets[id]->port_lens[len] != 0) << len;
 	block_port_lens(&table->block, id, lens);
 }
 
@@ -304,7 +324,7 @@ static void element_prefetch(const struct set_table *table, const struct element
 /* The first and the last of a length: readers must learn of the depth. */
 static void len_count(struct set_table *table, const struct element *element, int change)
 {
-	uint32_t *n = &lens_of(&table->sets[element->set], element)[element->len];
+	uint32_t *n = &lens_of(table->sets[element->set], element)[element->len];
 
 	*n += (uint32_t)change;
 	if (live(table) && stride_of(element) == 4 && *n == (change > 0 ? 1 : 0))
@@ -313,7 +333,7 @@ static void len_count(struct set_table *table, const struct element *element, in
 
 static void numbers_count(struct set_table *table, const struct element *element, int change)
 {
-	uint32_t *counts = table->sets[element->set].numbers;
+	uint32_t *counts = table->sets[element->set]->numbers;
 
 	for (uint32_t number = (uint32_t)element->hi; number <= element->lo; number++) {
 		counts[number] += (uint32_t)change;
@@ -339,7 +359,7 @@ static void cover_out(struct set_table *table, const struct element *element)
 
 static void port_len_count(struct set_table *table, const struct element *piece, int change)
 {
-	uint32_t *n = &table->sets[piece->set].port_lens[port_len(piece)];
+	uint32_t *n = &table->sets[piece->set]->port_lens[port_len(piece)];
 
 	*n += (uint32_t)change;
 	if (live(table) && *n == (change > 0 ? 1 : 0))
@@ -437,7 +457,7 @@ static void element_out(struct set_table *table, struct element_slot *slot)
 	if (slot->deadline_ns)
 		table->deadlines.forgotten++;
 	elements_del(&table->elements, slot);
-	table->sets[element.set].n--;
+	table->sets[element.set]->n--;
 	if (element.kind == ELEMENT_NUMBERS)
 		numbers_count(table, &element, -1);
 	else if (element.kind == ELEMENT_TUPLE)
@@ -489,10 +509,10 @@ static bool element_fits(const struct element *element, enum element_kind kind)
 
 static int elements_check(const struct set_table *table, uint32_t set, const struct element *elements, size_t n)
 {
-	if (set == 0 || set >= SET_IDS_MAX || !table->sets[set].kind)
+	if (!set_of(table, set))
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		if (!element_fits(&elements[i], table->sets[set].kind))
+		if (!element_fits(&elements[i], table->sets[set]->kind))
 			return -EINVAL;
 	}
 	return 0;
@@ -512,7 +532,7 @@ static int element_add(struct set_table *table, const struct element *element, u
 			elements_del(&table->elements, slot);
 			return r;
 		}
-		table->sets[element->set].n++;
+		table->sets[element->set]->n++;
 		++*n_new;
 	}
 	return deadline_set(table, slot, deadline_ns);
@@ -577,13 +597,12 @@ static void set_sweep(struct set_table *table, uint32_t set, const struct elemen
 
 void set_table_close(struct set_table *table, uint32_t set)
 {
-	if (set == 0 || set >= SET_IDS_MAX || !table->sets[set].kind)
+	if (!set_of(table, set))
 		return;
 	set_sweep(table, set, NULL);
 	if (table->block.at)
 		block_forget(&table->block, set);
-	free(table->sets[set].numbers);
-	memset(&table->sets[set], 0, sizeof(table->sets[set]));
+	table->sets[set] = set_free(table->sets[set]);
 }
 
 int set_table_replace(struct set_table *table, uint32_t set, const struct element *elements, size_t n, uint64_t deadline_ns)
@@ -653,7 +672,7 @@ bool set_table_has(const struct set_table *table, uint32_t set, const struct ele
 
 size_t set_table_count(const struct set_table *table, uint32_t set)
 {
-	return set < SET_IDS_MAX ? table->sets[set].n : 0;
+	return set_of(table, set) ? table->sets[set]->n : 0;
 }
 
 const struct element_slot *set_table_next(const struct set_table *table, uint32_t set, size_t *at)
@@ -703,7 +722,8 @@ static struct block_load table_load(const struct set_table *table)
 	struct block_load load = { 0 };
 
 	for (uint32_t set = 1; set < SET_IDS_MAX; set++)
-		set_measure(&table->sets[set], &load);
+		if (table->sets[set])
+			set_measure(table->sets[set], &load);
 	return load;
 }
 
@@ -768,6 +788,8 @@ int set_table_place(struct set_table *table, void *memory, uint64_t bytes)
 	}
 	block_fini(&before);
 	for (uint32_t set = 1; set < SET_IDS_MAX; set++) {
+		if (!table->sets[set])
+			continue;
 		depths_write(table, set, 4);
 		depths_write(table, set, 6);
 		port_lens_write(table, set);
