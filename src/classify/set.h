@@ -243,18 +243,29 @@ struct set_query {
 	__u64 tag; /* without depth */
 };
 
+/* All ones for the depths whose next nibble lies in hi. No branch, here and below: which depth comes is anybody's guess. */
+static __always_inline __u64 set_depth_in_hi(__u32 depth)
+{
+	__u64 in_hi = (__u64)((__s64)((__u64)depth - 16) >> 63);
+
+#ifdef __bpf__
+	asm volatile("" : "+r"(in_hi)); /* or the compiler makes branches of it */
+#endif
+	return in_hi;
+}
+
 /* The upper 4 * depth bits of the query. */
 static __always_inline void set_query_cut(const struct set_query *query, __u32 depth, __u64 *ret_hi, __u64 *ret_lo)
 {
-	__u64 rest = ~0ull >> (4 * (depth & 15));
+	__u64 in_hi = set_depth_in_hi(depth), rest = ~0ull >> (4 * (depth & 15));
 
-	*ret_hi = depth < 16 ? query->hi & ~rest : query->hi;
-	*ret_lo = depth < 16 ? 0 : query->lo & ~rest;
+	*ret_hi = query->hi & ~(rest & in_hi);
+	*ret_lo = query->lo & ~rest & ~in_hi;
 }
 
 static __always_inline __u32 set_query_nibble(const struct set_query *query, __u32 depth)
 {
-	__u64 half = depth < 16 ? query->hi : query->lo;
+	__u64 in_hi = set_depth_in_hi(depth), half = (query->hi & in_hi) | (query->lo & ~in_hi);
 
 	return half >> (60 - 4 * (depth & 15)) & 15;
 }
@@ -308,7 +319,8 @@ struct set_search {
 /* Begin with the next depth. */
 static __always_inline void set_search_depth(struct set_search *search)
 {
-	__u32 bit = search->depths & search->first ? search->first : search->depths & -search->depths;
+	__u64 first = search->depths & search->first;
+	__u32 bit = (__u32)(first | ((search->depths & -search->depths) & ~(-first >> 32))); /* the first, or else the lowest */
 	__u32 depth = search->block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & (SET_DEPTHS - 1);
 	__u64 hash;
 
@@ -367,7 +379,8 @@ static long set_search_turns(__u32 n, void *search)
 
 static __always_inline void set_search_run(struct set_search *search)
 {
-	bpf_loop(SET_TURNS_MAX, set_search_turns, search, 0);
+	if (!set_search_turn(search)) /* most are over then, without a call */
+		bpf_loop(SET_TURNS_MAX, set_search_turns, search, 0);
 }
 #else
 static __always_inline void set_search_run(struct set_search *search)
