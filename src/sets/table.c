@@ -20,7 +20,7 @@
 
 #define MANY 4096 /* elements at once: worth making room for, though some may be there already */
 
-struct set {
+struct set_state {
 	enum element_kind kind;
 	size_t n;
 	uint32_t lens4[33], lens6[129];	   /* elements, of tuples pieces, by prefix length */
@@ -34,11 +34,11 @@ struct set_table {
 	struct deadlines deadlines;
 	struct block block;
 	bool waits;
-	size_t deleted;		       /* wide elements since the block was placed */
-	struct set *sets[SET_IDS_MAX]; /* by id; NULL: free */
+	size_t deleted;			     /* wide elements since the block was placed */
+	struct set_state *sets[SET_IDS_MAX]; /* by id; NULL: free */
 };
 
-static struct set *set_free(struct set *set)
+static struct set_state *set_free(struct set_state *set)
 {
 	if (set)
 		free(set->numbers);
@@ -46,9 +46,9 @@ static struct set *set_free(struct set *set)
 	return NULL;
 }
 
-static struct set *set_new(enum element_kind kind)
+static struct set_state *set_new(enum element_kind kind)
 {
-	struct set *set = calloc(1, sizeof(*set));
+	struct set_state *set = calloc(1, sizeof(*set));
 
 	if (!set)
 		return NULL;
@@ -98,7 +98,7 @@ int set_table_open(struct set_table *table, enum element_kind kind)
 }
 
 /* The set, or NULL. */
-static struct set *set_of(const struct set_table *table, uint32_t id)
+static struct set_state *set_of(const struct set_table *table, uint32_t id)
 {
 	return id < SET_IDS_MAX ? table->sets[id] : NULL;
 }
@@ -148,7 +148,7 @@ struct element element_numbers(uint32_t lo, uint32_t hi)
 	return (struct element){ .kind = ELEMENT_NUMBERS, .hi = lo, .lo = hi };
 }
 
-static uint32_t *lens_of(struct set *set, const struct element *element)
+static uint32_t *lens_of(struct set_state *set, const struct element *element)
 {
 	return element->family == 4 ? set->lens4 : set->lens6;
 }
@@ -235,7 +235,7 @@ static struct set_wide wide_key(const struct element *element, unsigned base, ui
 /* Tell readers at which depths there is anything. */
 static void depths_write(struct set_table *table, uint32_t id, unsigned family)
 {
-	const struct set *set = table->sets[id];
+	const struct set_state *set = table->sets[id];
 	const uint32_t *lens = family == 4 ? set->lens4 : set->lens6;
 	uint32_t depths = 0, first = 0, most = 0;
 
@@ -695,7 +695,7 @@ static uint64_t min(uint64_t a, uint64_t b)
 }
 
 /* At most: prefixes that share a node, a line or an entry are counted as if they did not. */
-static void set_measure(const struct set *set, struct block_load *load)
+static void set_measure(const struct set_state *set, struct block_load *load)
 {
 	uint64_t longer8 = 0, longer16 = 0;
 
