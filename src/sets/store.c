@@ -9,9 +9,18 @@
 #include "rules/literal.h"
 
 #define BATCH 4096
+#define STAGES_MAX 4
 #define NS_PER_S 1000000000ull
 
+struct stage {
+	int64_t number;
+	char *text; /* NULL: free */
+	size_t len;
+};
+
 struct set_store {
+	struct stage stages[STAGES_MAX];
+	unsigned next_stage;
 	struct set_table *table;
 	struct stored_set *sets;
 	size_t n;
@@ -19,12 +28,20 @@ struct set_store {
 	size_t n_retired;
 };
 
+static void stage_clear(struct stage *stage)
+{
+	free(stage->text);
+	*stage = (struct stage){ 0 };
+}
+
 struct set_store *set_store_free(struct set_store *store)
 {
 	struct names *names;
 
 	if (!store)
 		return NULL;
+	for (unsigned i = 0; i < STAGES_MAX; i++)
+		stage_clear(&store->stages[i]);
 	while ((names = set_store_retired(store)))
 		names_free(names);
 	for (size_t i = 0; i < store->n; i++) {
@@ -374,31 +391,98 @@ static void ttl_print(uint64_t deadline_ns, uint64_t now_ns, FILE *out)
 	fputc('\n', out);
 }
 
-static void names_print(const struct names *names, uint64_t now_ns, FILE *out)
+static bool names_print(const struct names *names, uint64_t now_ns, size_t *at, long bytes, FILE *out)
 {
 	char text[DNS_TEXT_MAX];
 	uint64_t deadline_ns;
 	const uint8_t *name;
-	size_t at = 0, len;
+	size_t len;
 
-	while ((name = names_next(names, &at, &len, &deadline_ns))) {
+	while (ftell(out) < bytes) {
+		name = names_next(names, at, &len, &deadline_ns);
+		if (!name)
+			return false;
 		dns_name_to_text(name, text);
 		fputs(text, out);
 		ttl_print(deadline_ns, now_ns, out);
 	}
+	return true;
 }
 
-void stored_set_print(const struct set_store *store, const struct stored_set *set, uint64_t now_ns, FILE *out)
+bool stored_set_print(const struct set_store *store, const struct stored_set *set, uint64_t now_ns, size_t *at, long bytes,
+		      FILE *out)
 {
 	const struct element_slot *slot;
-	size_t at = 0;
 
-	if (set->names) {
-		names_print(set->names, now_ns, out);
-		return;
-	}
-	while ((slot = set_table_next(store->table, set->id, &at))) {
+	if (set->names)
+		return names_print(set->names, now_ns, at, bytes, out);
+	while (ftell(out) < bytes) {
+		slot = set_table_next(store->table, set->id, at);
+		if (!slot)
+			return false;
 		element_print(&slot->element, out);
 		ttl_print(slot->deadline_ns, now_ns, out);
 	}
+	return true;
+}
+
+/*
+ * Text in pieces
+ */
+
+static struct stage *stage_find(struct set_store *store, int64_t number)
+{
+	for (unsigned i = 0; i < STAGES_MAX; i++) {
+		if (store->stages[i].text && store->stages[i].number == number)
+			return &store->stages[i];
+	}
+	return NULL;
+}
+
+static struct stage *stage_new(struct set_store *store, int64_t number)
+{
+	struct stage *stage = NULL;
+
+	for (unsigned i = 0; i < STAGES_MAX && !stage; i++)
+		stage = store->stages[i].text ? NULL : &store->stages[i];
+	if (!stage)
+		stage = &store->stages[store->next_stage++ % STAGES_MAX];
+	stage_clear(stage);
+	stage->number = number;
+	return stage;
+}
+
+int set_store_stage(struct set_store *store, int64_t number, const char *text, size_t len)
+{
+	struct stage *stage = stage_find(store, number);
+	char *grown;
+
+	if (!stage)
+		stage = stage_new(store, number);
+	if (len > TEXT_MAX - stage->len) {
+		stage_clear(stage);
+		return -E2BIG;
+	}
+	grown = realloc(stage->text, stage->len + len + 1);
+	if (!grown) {
+		stage_clear(stage);
+		return -ENOMEM;
+	}
+	memcpy(grown + stage->len, text, len);
+	stage->text = grown;
+	stage->len += len;
+	return 0;
+}
+
+char *set_store_unstage(struct set_store *store, int64_t number, size_t *ret_len)
+{
+	struct stage *stage = stage_find(store, number);
+	char *text;
+
+	if (!stage)
+		return NULL;
+	text = stage->text;
+	*ret_len = stage->len;
+	*stage = (struct stage){ 0 };
+	return text;
 }

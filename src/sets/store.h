@@ -48,7 +48,18 @@ uint64_t set_store_deadline(const struct set_store *store); /* when expire() may
 struct names *set_store_retired(struct set_store *store);
 
 size_t stored_set_size(const struct set_store *store, const struct stored_set *set);
-/* One item a line, as `file` reads them; with `ttl TIME` behind those that end. */
-void stored_set_print(const struct set_store *store, const struct stored_set *set, uint64_t now_ns, FILE *out);
+/*
+ * One item a line, as `file` reads them; with `ttl TIME` behind those that end. From *at on (0 at first), about `bytes` of them;
+ * false: that was all. If the set changes between two calls, an item may come twice or not at all.
+ */
+bool stored_set_print(const struct set_store *store, const struct stored_set *set, uint64_t now_ns, size_t *at, long bytes,
+		      FILE *out);
+
+/*
+ * Text in pieces, kept under a number of the sender's choice until it is whole. A few at a time: the oldest goes. -ENOMEM, -E2BIG:
+ * over TEXT_MAX, and all of it is forgotten.
+ */
+int set_store_stage(struct set_store *store, int64_t stage, const char *text, size_t len);
+char *set_store_unstage(struct set_store *store, int64_t stage, size_t *ret_len); /* the caller frees it; NULL: no such */
 
 #endif

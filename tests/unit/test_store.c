@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sets/request.h"
 #include "sets/store.h"
 
 #define S 1000000000ull
@@ -62,10 +63,10 @@ static int by_text(const void *a, const void *b)
 static void listed(const struct set_store *store, const char *name, uint64_t now_ns, const char *want)
 {
 	char *text = NULL, *lines[64], sorted[4096] = "";
-	size_t size, n = 0;
+	size_t size, n = 0, at = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	stored_set_print(store, set_store_find(store, name), now_ns, out);
+	assert_false(stored_set_print(store, set_store_find(store, name), now_ns, &at, 1 << 20, out));
 	fclose(out);
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		lines[n++] = line;
@@ -160,12 +161,104 @@ static void test_refused(void **state)
 	set_store_free(store);
 }
 
+/* Ask; the reply's `ok`, and of its result or error the text wanted. */
+static json_t *ask(struct set_store *store, const char *request)
+{
+	json_t *json = json_loads(request, 0, NULL), *reply;
+
+	assert_non_null(json);
+	reply = set_request_answer(store, json, S);
+	json_decref(json);
+	assert_non_null(reply);
+	return reply;
+}
+
+static void asked(struct set_store *store, const char *request, const char *want)
+{
+	json_t *reply = ask(store, request);
+	char *text = json_dumps(json_is_true(json_object_get(reply, "ok")) ? json_object_get(reply, "result")
+									   : json_object_get(reply, "error"),
+				JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+
+	assert_string_equal(text, want);
+	free(text);
+	json_decref(reply);
+}
+
+static void test_requests(void **state)
+{
+	struct set_store *store = store_of(rules_text, 0);
+
+	(void)state;
+	asked(store, "{\"set\":\"ports\",\"op\":\"add\",\"items\":\"1\\n2\\n53\"}",
+	      "{\"changed\":2,\"count\":5,\"kind\":\"numbers\",\"set\":\"ports\"}");
+	asked(store, "{\"set\":\"ports\",\"op\":\"stage\",\"stage\":7,\"items\":\"8\\n44\"}",
+	      "{\"count\":5,\"kind\":\"numbers\",\"set\":\"ports\"}");
+	asked(store, "{\"set\":\"ports\",\"op\":\"replace\",\"stage\":7,\"items\":\"3\\n9\"}",
+	      "{\"count\":3,\"kind\":\"numbers\",\"set\":\"ports\"}");
+	listed(store, "ports", S, "443\n8\n9\n");
+	asked(store, "{\"set\":\"short\",\"op\":\"list\"}",
+	      "{\"count\":1,\"items\":\"10.0.0.0/8 ttl 9s\\n\",\"kind\":\"prefixes\",\"set\":\"short\"}");
+	asked(store, "{\"set\":\"port\",\"op\":\"list\"}", "\"the rules have no set `port`: did you mean `ports`?\"");
+	asked(store, "{\"set\":\"ports\",\"op\":\"drop\"}", "\"set: op is add, del, replace, list or stage, not \\\"drop\\\"\"");
+	set_store_free(store);
+}
+
+/* One wrong item in the second piece: the line is counted through both, and nothing is changed. */
+static void test_request_wrong(void **state)
+{
+	struct set_store *store = store_of(rules_text, 0);
+	json_t *reply;
+
+	(void)state;
+	json_decref(ask(store, "{\"set\":\"short\",\"op\":\"stage\",\"stage\":1,\"items\":\"1.1.1.1\\n2.2.2.2\\n\"}"));
+	reply = ask(store, "{\"set\":\"short\",\"op\":\"add\",\"stage\":1,\"file\":\"feed\",\"items\":\"999.1.1.1/33\\n\"}");
+	assert_false(json_is_true(json_object_get(reply, "ok")));
+	assert_ptr_equal(strstr(json_string_value(json_object_get(reply, "error")), "feed:3:1"),
+			 json_string_value(json_object_get(reply, "error")));
+	json_decref(reply);
+	listed(store, "short", 0, "10.0.0.0/8 ttl 10s\n");
+	set_store_free(store);
+}
+
+/* A long list comes in pieces, and each item once. */
+static void test_request_pages(void **state)
+{
+	enum { MANY = 100000 };
+	struct set_store *store = store_of(rules_text, 0);
+	char *text = NULL;
+	size_t size, lines = 0, pages = 0;
+	FILE *out = open_memstream(&text, &size);
+	json_int_t at = 0;
+	size_t n;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++)
+		fprintf(out, "10.%u.%u.%u\n", i >> 16, i >> 8 & 255, i & 255);
+	fclose(out);
+	assert_int_equal(change(store, "hosts", SET_CHANGE_REPLACE, text, 0, 0, &n), 0);
+	free(text);
+	do {
+		json_t *request = json_pack("{s:s, s:s, s:I}", "set", "hosts", "op", "list", "at", at);
+		json_t *reply = set_request_answer(store, request, 0), *result = json_object_get(reply, "result");
+
+		for (const char *c = json_string_value(json_object_get(result, "items")); *c; c++)
+			lines += *c == '\n';
+		at = json_integer_value(json_object_get(result, "next"));
+		pages++;
+		json_decref(request);
+		json_decref(reply);
+	} while (at);
+	assert_int_equal(lines, MANY);
+	assert_true(pages > 1);
+	set_store_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_filled),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_filled),	 cmocka_unit_test(test_changes),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_requests), cmocka_unit_test(test_request_wrong), cmocka_unit_test(test_request_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
