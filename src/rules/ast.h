@@ -240,7 +240,13 @@ struct rules {
 
 void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */
 void value_print(const struct test *test, const union value *value, FILE *out); /* as within a list */
-int rules_check(struct rules *rules);						/* check.c; fills warnings; 0 or -ENOMEM */
+/*
+ * Items for a set of this name and kind, one a line as in a set's file: *ret_rules holds that set and nothing else. Errors as
+ * rules_parse().
+ */
+int rules_parse_items(const char *text, size_t len, const char *file, const char *name, enum list_kind kind,
+		      struct rules **ret_rules, struct rules_error *ret_error);
+int rules_check(struct rules *rules); /* check.c; fills warnings; 0 or -ENOMEM */
 
 extern const char *const action_names[ACTION_KIND_COUNT];
 extern const char *const condition_names[CONDITION_COUNT];

@@ -378,7 +378,7 @@ static bool rule_is_sound(const struct image *image, const struct image_rule *ru
 {
 	return rule->action < ACTION_KIND_COUNT && rule->per <= PER_DST && rule->per_len4 <= 32 && rule->per_len6 <= 128 &&
 	       rule->overload < OVERLOAD_POLICY_COUNT && rule->counter < IMAGE_COUNTERS_MAX &&
-	       (rule->overload != OVERLOAD_ALLOW || rule->overload_step < image->n_steps);
+	       (rule->overload == OVERLOAD_ALLOW ? rule->overload_step < image->n_steps : !rule->overload_step);
 }
 
 static bool action_is_verdict(unsigned action)

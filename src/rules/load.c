@@ -146,6 +146,40 @@ int rules_parse(const char *text, size_t len, const char *file, struct rules **r
 	return parse(copy, len, file, NULL, ret_rules, ret_error);
 }
 
+static int items(struct rules *rules, const char *text, size_t len, const char *name, enum list_kind kind,
+		 struct rules_error *ret_error)
+{
+	struct parser parser = { .rules = rules, .error = ret_error };
+	struct set *set = arena_alloc(&rules->arena, sizeof(*set));
+
+	rules->sets = arena_alloc(&rules->arena, sizeof(*rules->sets));
+	if (!set || !rules->sets)
+		return -ENOMEM;
+	set->name = arena_copy(&rules->arena, name, strlen(name));
+	if (!set->name)
+		return -ENOMEM;
+	set->kind = kind;
+	set_register(rules, set);
+	return parse_items(&parser, text, len, set);
+}
+
+int rules_parse_items(const char *text, size_t len, const char *file, const char *name, enum list_kind kind,
+		      struct rules **ret_rules, struct rules_error *ret_error)
+{
+	struct rules *rules;
+	int r = new_rules(NULL, 0, file, &rules);
+
+	if (r < 0)
+		return file_error(file, r, ret_error, "out of memory");
+	r = items(rules, text, len, name, kind, ret_error);
+	if (r < 0) {
+		rules_free(rules);
+		return r == -ENOMEM ? file_error(file, r, ret_error, "out of memory") : r;
+	}
+	*ret_rules = rules;
+	return 0;
+}
+
 static int load_fd(int fd, const char *path, const char *file, struct rules **ret_rules, struct rules_error *ret_error)
 {
 	const char *slash = strrchr(path, '/');

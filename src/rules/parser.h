@@ -132,6 +132,9 @@ int parse_text(struct parser *parser);						/* the whole text, into parser->rule
 int parse_name(struct parser *parser, const char *what, const char **ret_name); /* of a set, rule, program */
 int parse_duration(struct parser *parser, uint32_t *ret_s);
 
+/* set.c: items, one a line, as in a set's file */
+int parse_items(struct parser *parser, const char *text, size_t len, struct set *set);
+
 /* load.c */
 int load_text(int fd, char **ret_text,
 	      size_t *ret_len); /* the rest of a file; -E2BIG: over TEXT_MAX. The caller frees the text */

@@ -147,6 +147,13 @@ static int parse_lines(struct parser *lines, struct source *source, const char *
 	return r;
 }
 
+int parse_items(struct parser *parser, const char *text, size_t len, struct set *set)
+{
+	struct source source = { .file = parser->rules->source.file };
+
+	return parse_lines(parser, &source, text, len, set);
+}
+
 /* All lines of the file; `parser` is where it is named. */
 static int read_lines(struct parser *parser, int fd, struct source *source, char *buffer, struct set *set)
 {

@@ -170,7 +170,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_pkt(&pkt, size);
 	match_run(&env, image, &pkt, 1, &xdp);
 	for (unsigned i = 0; i < image->n_rules; i++)
-		match_overload_listed(image, lookup_rule_at(image, i), &pkt);
+		if (lookup_rule_at(image, i)->overload == OVERLOAD_ALLOW)
+			match_overload_listed(image, lookup_rule_at(image, i), &pkt);
 	if (!wild) {
 		check_match(&user);
 		check(xdp.ask_user || (xdp.action == user.action && xdp.rule == user.rule && xdp.condition == user.condition));
