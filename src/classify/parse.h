@@ -6,7 +6,7 @@
  * Freestanding: the same source is compiled for BPF and for the host, so a packet cannot be read in two ways. Reads no byte at
  * or behind `end`. Whatever cannot be read is left at zero and named in `condition`.
  *
- * Nearly every packet is TCP or UDP right behind a plain IP header and an untagged Ethernet one. parse_plain() reads those in a
+ * Nearly every packet is TCP or UDP right behind a plain IP header, with no VLAN tag or one. parse_plain() reads those in a
  * straight line and refuses all others, also the broken ones, which parse_any() then walks header by header. Both agree on what
  * both can read (unit/test_parse.c).
  */
@@ -365,35 +365,34 @@ static __always_inline int parse_plain_l4(const __u8 *data, const __u8 *end, __u
 	if (payload_off > l3_end)
 		return 0;
 	pkt->l3_end = l3_end;
-	pkt->l3_off = 14;
 	pkt->l4_off = (__u16)off;
 	pkt->payload_off = (__u16)payload_off;
 	pkt->src_port = load_be16(at);
 	pkt->dst_port = load_be16(at + 2);
-	pkt->vlan[0] = pkt->vlan[1] = 0;
+	pkt->vlan[1] = 0;
 	pkt->l4_proto = (__u8)proto;
 	pkt->options = 0;
 	pkt->has_ports = 1;
 	pkt->has_l4 = 1;
-	pkt->n_vlans = 0;
 	pkt->condition = CONDITION_NONE;
 	return 1;
 }
 
-/* Untagged, IPv4 without options or IPv6 without extension headers, no fragment, TCP or UDP, nothing cut off. 0: it is not. */
-static __always_inline int parse_plain(const __u8 *data, const __u8 *end, struct pkt *pkt)
+/* The IP packet at l3_off, which is a constant. */
+static __always_inline int parse_plain_l3(const __u8 *data, const __u8 *end, __u32 l3_off, __u32 eth_type, struct pkt *pkt)
 {
-	const __u8 *ip = data + 14;
+	const __u8 *ip = data + l3_off;
 	__u32 l3_end;
 
-	if (data + 34 > end)
+	if (ip + 20 > end)
 		return 0;
-	pkt->eth_type = load_be16(data + 12);
+	pkt->eth_type = (__u16)eth_type;
 	pkt->frame_len = (__u32)(end - data);
-	if (pkt->eth_type == ETH_TYPE_IP4) {
+	pkt->l3_off = (__u16)l3_off;
+	if (eth_type == ETH_TYPE_IP4) {
 		__u32 frag_off = load_be16(ip + 6);
 
-		l3_end = 14u + load_be16(ip + 2);
+		l3_end = l3_off + load_be16(ip + 2);
 		if (ip[0] != 0x45 || frag_off & 0x3fff || l3_end > pkt->frame_len)
 			return 0;
 		pkt->src[0] = load_u32(ip + 12);
@@ -403,11 +402,11 @@ static __always_inline int parse_plain(const __u8 *data, const __u8 *end, struct
 		pkt->ttl = ip[8];
 		pkt->dscp = ip[1] >> 2;
 		pkt->frag = frag_off & 0x4000 ? FRAG_NONE | FRAG_DF : FRAG_NONE;
-		return parse_plain_l4(data, end, 34, l3_end, ip[9], pkt);
+		return parse_plain_l4(data, end, l3_off + 20, l3_end, ip[9], pkt);
 	}
-	if (pkt->eth_type != ETH_TYPE_IP6 || data + 54 > end)
+	if (eth_type != ETH_TYPE_IP6 || ip + 40 > end)
 		return 0;
-	l3_end = 54u + load_be16(ip + 4);
+	l3_end = l3_off + 40 + load_be16(ip + 4);
 	if (ip[0] >> 4 != 6 || l3_end > pkt->frame_len)
 		return 0;
 	load_address6(pkt->src, ip + 8);
@@ -416,7 +415,25 @@ static __always_inline int parse_plain(const __u8 *data, const __u8 *end, struct
 	pkt->ttl = ip[7];
 	pkt->dscp = (load_be16(ip) & 0x0fc0) >> 6;
 	pkt->frag = FRAG_NONE;
-	return parse_plain_l4(data, end, 54, l3_end, ip[6], pkt);
+	return parse_plain_l4(data, end, l3_off + 40, l3_end, ip[6], pkt);
+}
+
+/* At most one tag, IPv4 without options or IPv6 without extension headers, no fragment, TCP or UDP, nothing cut off. 0: it is not. */
+static __always_inline int parse_plain(const __u8 *data, const __u8 *end, struct pkt *pkt)
+{
+	__u32 eth_type;
+
+	if (data + 18 > end)
+		return 0;
+	eth_type = load_be16(data + 12);
+	if (eth_type_is_tag(eth_type)) {
+		pkt->vlan[0] = load_be16(data + 14) & 0x0fff;
+		pkt->n_vlans = 1;
+		return parse_plain_l3(data, end, 18, load_be16(data + 16), pkt);
+	}
+	pkt->vlan[0] = 0;
+	pkt->n_vlans = 0;
+	return parse_plain_l3(data, end, 14, eth_type, pkt);
 }
 
 /* Fill *pkt from the frame at data..end. Never fails: what could not be read is in pkt->condition. */

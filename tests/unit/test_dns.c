@@ -92,6 +92,24 @@ static void test_cut(void **state)
 	}
 }
 
+/* The type, which there is only with all four bytes of type and class. */
+static void test_type(void **state)
+{
+	static const char query[] = HEADER "\1a\0\1\2\0\1";
+	uint8_t name[DNS_NAME_MAX + 1];
+
+	(void)state;
+	for (size_t cut = 12 + 3; cut < sizeof(query); cut++) {
+		uint8_t *copy = malloc(cut);
+		size_t len;
+
+		memcpy(copy, query, cut);
+		assert_int_equal(dns_question(copy, cut, name, &len), 0);
+		assert_int_equal(dns_question_type(copy, cut, len), cut < 12 + 3 + 4 ? -1 : 0x102);
+		free(copy);
+	}
+}
+
 /* Names of every length up to and over 255, of labels of every length. */
 static void test_lengths(void **state)
 {
@@ -251,9 +269,9 @@ static void test_longest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_questions),  cmocka_unit_test(test_cut),	 cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_under), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_questions), cmocka_unit_test(test_cut),	     cmocka_unit_test(test_type),
+		cmocka_unit_test(test_lengths),	  cmocka_unit_test(test_every_byte), cmocka_unit_test(test_under),
+		cmocka_unit_test(test_texts),	  cmocka_unit_test(test_longest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
