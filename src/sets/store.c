@@ -221,7 +221,9 @@ static int elements_replace(const struct order *order)
 		elements[i] = element_of(order->items, i);
 	r = but_for_room(set_table_replace(order->store->table, order->set->id, elements, order->items->n, 0));
 	free(elements);
-	return r ? r : elements_change(order, &ignored);
+	if (r || !(order->items->ttls_s || order->ttl_s || order->set->ttl_s))
+		return r;
+	return elements_change(order, &ignored);
 }
 
 static int names_change(const struct order *order, struct names *names, size_t *n_changed)
