@@ -3,12 +3,14 @@
  * What a rule set says about itself: where each rule runs, and which rules cannot do what their author wanted.
  *
  * rules_check() belongs to parsing: it looks at each rule once. rules_lint() compares rules with each other, which would take long
- * for the largest sets, so it stops after LINT_WORK_MAX comparisons and says so.
+ * for the largest sets: rules that cover others are looked up by prefix, and either search stops after LINT_WORK_MAX comparisons, and
+ * says so.
  */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "classify/parse.h"
 #include "rules/ast.h"
@@ -84,18 +86,67 @@ int rules_check(struct rules *rules)
 
 /* ---- rules_lint(): what boxes tell ---- */
 
-/* The boxes of the rules seen so far that end the search, where they are exact. */
+/*
+ * The boxes of the rules seen so far that end the search, where they are exact. They lie in a hash table by their prefixes: what
+ * covers a box has the box's own prefixes, cut to one of the pairs of lengths there are.
+ */
 struct terminal {
 	const struct rule *rule;
 	struct box box;
+	uint32_t next; /* in the same bucket: index + 1 */
+};
+
+struct prefixes {
+	struct prefix src, dst; /* family 0: any */
 };
 
 struct lint {
 	struct rules *rules;
 	struct terminal *terminals;
 	size_t n, room;
-	uint32_t work;
+	uint32_t *buckets; /* index + 1 */
+	size_t n_buckets;
+	struct prefixes *lengths; /* without addresses: the pairs there are */
+	size_t n_lengths;
+	uint32_t work, overlap_work;
 };
+
+/* The prefix cut to the family and length of `to`; false: it is a shorter one, or another family's. */
+static bool prefix_cut(const struct prefix *prefix, const struct prefix *to, struct prefix *ret)
+{
+	*ret = (struct prefix){ 0 };
+	if (!to->family)
+		return true;
+	if (prefix->family != to->family || prefix->len < to->len)
+		return false;
+	ret->family = to->family;
+	ret->len = to->len;
+	memcpy(ret->addr, prefix->addr, (to->len + 7u) / 8);
+	if (to->len % 8)
+		ret->addr[to->len / 8] &= (uint8_t)(0xff00u >> to->len % 8);
+	return true;
+}
+
+static uint32_t *lint_bucket(const struct lint *lint, const struct prefixes *prefixes)
+{
+	return &lint->buckets[XXH3_64bits(prefixes, sizeof(*prefixes)) & (lint->n_buckets - 1)];
+}
+
+/* An earlier rule that has all packets of the box, or NULL. */
+static const struct rule *lint_cover(struct lint *lint, const struct box *box)
+{
+	for (size_t i = 0; i < lint->n_lengths; i++, lint->work++) {
+		struct prefixes cut;
+
+		if (!prefix_cut(&box->src, &lint->lengths[i].src, &cut.src) ||
+		    !prefix_cut(&box->dst, &lint->lengths[i].dst, &cut.dst))
+			continue;
+		for (uint32_t at = *lint_bucket(lint, &cut); at; at = lint->terminals[at - 1].next, lint->work++)
+			if (box_covers(&lint->terminals[at - 1].box, box))
+				return lint->terminals[at - 1].rule;
+	}
+	return NULL;
+}
 
 /* Is each of the rule's boxes within one of an earlier rule's? Then that rule, or the last of them. */
 static const struct rule *lint_shadow(struct lint *lint, const struct boxes *boxes)
@@ -103,14 +154,9 @@ static const struct rule *lint_shadow(struct lint *lint, const struct boxes *box
 	const struct rule *found = NULL;
 
 	for (size_t i = 0; i < boxes->n; i++) {
-		size_t j;
-
-		for (j = 0; j < lint->n; j++, lint->work++)
-			if (box_covers(&lint->terminals[j].box, &boxes->box[i]))
-				break;
-		if (j == lint->n)
+		found = lint_cover(lint, &boxes->box[i]);
+		if (!found)
 			return NULL;
-		found = lint->terminals[j].rule;
 	}
 	return found;
 }
@@ -127,8 +173,10 @@ static bool boxes_compare(const struct box *a, const struct box *b)
 /* An earlier rule with another verdict that has some packets of this one, and others besides: neither is the other's exception. */
 static const struct rule *lint_overlap(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
 {
-	for (size_t i = 0; i < boxes->n && boxes->exact && !rule_goes_on(rule); i++) {
-		for (size_t j = 0; j < lint->n; j++, lint->work++) {
+	if (lint->overlap_work > LINT_WORK_MAX || rule_goes_on(rule) || !boxes->exact)
+		return NULL;
+	for (size_t i = 0; i < boxes->n; i++) {
+		for (size_t j = 0; j < lint->n; j++, lint->overlap_work++) {
 			const struct terminal *earlier = &lint->terminals[j];
 			bool drops = earlier->rule->action == ACTION_DROP;
 
@@ -138,6 +186,8 @@ static const struct rule *lint_overlap(struct lint *lint, const struct rule *rul
 				return earlier->rule;
 		}
 	}
+	if (lint->overlap_work > LINT_WORK_MAX)
+		warn(lint->rules, rule, true, "overlaps were not looked for behind this rule: there are too many rules");
 	return NULL;
 }
 
@@ -180,12 +230,31 @@ static bool expr_joins_vlans(const struct expr *expr)
 	return expr->kind == EXPR_OR && vlans > 1;
 }
 
-static int lint_remember(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
+/* Note the pair of lengths, if it is new. */
+static int lint_add_lengths(struct lint *lint, const struct box *box)
 {
-	if (rule_goes_on(rule) || !boxes->exact)
-		return 0;
-	if (lint->n + boxes->n > lint->room) {
-		size_t room = 2 * (lint->room + BOXES_MAX);
+	struct prefixes lengths = { .src = { .family = box->src.family, .len = box->src.len },
+				    .dst = { .family = box->dst.family, .len = box->dst.len } };
+	struct prefixes *grown;
+
+	for (size_t i = 0; i < lint->n_lengths; i++)
+		if (memcmp(&lint->lengths[i], &lengths, sizeof(lengths)) == 0)
+			return 0;
+	grown = realloc(lint->lengths, (lint->n_lengths + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	lint->lengths = grown;
+	grown[lint->n_lengths++] = lengths;
+	return 0;
+}
+
+static int lint_add(struct lint *lint, const struct rule *rule, const struct box *box)
+{
+	struct prefixes prefixes = { .src = box->src, .dst = box->dst };
+	uint32_t *bucket = lint_bucket(lint, &prefixes);
+
+	if (lint->n == lint->room) {
+		size_t room = 2 * lint->room + BOXES_MAX;
 		struct terminal *grown = realloc(lint->terminals, room * sizeof(*grown));
 
 		if (!grown)
@@ -193,9 +262,18 @@ static int lint_remember(struct lint *lint, const struct rule *rule, const struc
 		lint->terminals = grown;
 		lint->room = room;
 	}
-	for (size_t i = 0; i < boxes->n; i++)
-		lint->terminals[lint->n++] = (struct terminal){ rule, boxes->box[i] };
-	return 0;
+	lint->terminals[lint->n++] = (struct terminal){ rule, *box, *bucket };
+	*bucket = (uint32_t)lint->n;
+	return lint_add_lengths(lint, box);
+}
+
+static int lint_remember(struct lint *lint, const struct rule *rule, const struct boxes *boxes)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < boxes->n && boxes->exact && !rule_goes_on(rule) && r == 0; i++)
+		r = lint_add(lint, rule, &boxes->box[i]);
+	return r;
 }
 
 static int lint_rule(struct lint *lint, const struct rule *rule, struct boxes *boxes)
@@ -230,9 +308,13 @@ static int lint_rule(struct lint *lint, const struct rule *rule, struct boxes *b
 int rules_lint(struct rules *rules)
 {
 	struct boxes *boxes = malloc(sizeof(*boxes));
-	struct lint lint = { .rules = rules };
-	int r = boxes ? 0 : -ENOMEM;
+	struct lint lint = { .rules = rules, .n_buckets = 64 };
+	int r;
 
+	while (lint.n_buckets < 2 * rules->n_rules)
+		lint.n_buckets *= 2;
+	lint.buckets = calloc(lint.n_buckets, sizeof(*lint.buckets));
+	r = boxes && lint.buckets ? 0 : -ENOMEM;
 	for (size_t i = 0; i < rules->n_rules && r == 0; i++) {
 		if (expr_constant(rules->rules[i]->match, CONSTANT_NONE) == CONSTANT_TRUE)
 			break; /* rules_check() has told what stands behind */
@@ -243,6 +325,8 @@ int rules_lint(struct rules *rules)
 		}
 	}
 	free(lint.terminals);
+	free(lint.buckets);
+	free(lint.lengths);
 	free(boxes);
 	return r;
 }

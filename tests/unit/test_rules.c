@@ -714,6 +714,11 @@ static const struct {
 	  "2: never reached: the rule in line 1 has all its packets\n" },
 	{ "drop tcp dst port 80-90 and payload at 0 = 00\ncount tcp dst port 85", "" },
 	{ "count src 10.0.0.0/8\ndrop src 10.0.0.1", "" },
+	{ "drop src 10.3.0.0/18 and dst 2.0.0.0/8\ncount src 10.3.63.0/25 and dst 2.1.1.1",
+	  "2: never reached: the rule in line 1 has all its packets\n" },
+	{ "drop src 2001:db8:8000::/33\nallow src 2001:db8:8001::1 and udp",
+	  "2: never reached: the rule in line 1 has all its packets\n" },
+	{ "drop src 2001:db8:8000::/33\nallow src 2001:db8:7001::1 and udp", "" },
 	{ "drop tcp dst port 80-90\nallow tcp dst port 85-95",
 	  "2: some of its packets are dropped by the rule in line 1 already\n" },
 	{ "allow tcp dst port 80-90\ndrop tcp dst port 85-95",
@@ -763,7 +768,7 @@ static void test_lint_max(void **state)
 	assert_int_equal(rules_lint(rules), 0);
 	assert_int_equal(rules_warning_count(rules), 1);
 	last = rules_warning(rules, 0);
-	assert_string_equal(last->message, "rules from here on were not compared with those above: too many");
+	assert_string_equal(last->message, "overlaps were not looked for behind this rule: there are too many rules");
 	assert_true(last->note);
 	rules_free(rules);
 }
