@@ -569,7 +569,8 @@ static int slots_build(struct builder *builder, struct tables *tables)
 		free(sorted);
 		return -ENOMEM;
 	}
-	qsort(builder->rows, n, sizeof(*builder->rows), row_order);
+	if (n) /* there is no array without a row */
+		qsort(builder->rows, n, sizeof(*builder->rows), row_order);
 	for (size_t i = 0; i < n; i++)
 		starts[(builder->rows[i].hash >> (64 - tables->slot_bits)) + 1]++;
 	for (size_t i = 0; i < n_slots; i++)
