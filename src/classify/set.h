@@ -36,6 +36,8 @@
 #define SET_IDS_MAX 1024u /* power of two; id 0 is no set */
 #define SET_UNIT 64u	  /* bytes; references within the block count these */
 #define SET_PROBES_MAX 16u
+#define SET_LINES_MIN 64u			       /* of a hash */
+#define SET_STEP_MIN (0x80000000u / SET_LINES_MIN * 2) /* one line of the fewest */
 #define SET_DEPTHS 32u
 /*
  * `prune` is asked with the upper bits of the address: 28 and, for longer prefixes, 48 of IPv6; 16 of a tuple's IPv4. Depths whose
@@ -165,6 +167,12 @@ static __always_inline __u64 set_line_offset(__u32 unit, __u32 lines, __u32 at)
 	return (unit + ((__u64)at * lines >> 32)) * SET_UNIT;
 }
 
+/* From one probe to the next: never so little, forward or backward, that it is the same line again. */
+static __always_inline __u32 set_step(__u64 hash)
+{
+	return ((__u32)hash & 0x7fffffff) | SET_STEP_MIN | 1;
+}
+
 static __always_inline __u64 set_host_key(__u32 set, __u32 addr)
 {
 	return (__u64)set << SET_HOST_SET_SHIFT | (__u64)(addr >> 4) << SET_HOST_KEY_SHIFT;
@@ -179,7 +187,7 @@ static __always_inline __u64 set_host_hash(const struct set_block *block, __u32 
 static __always_inline int set_host_has(const struct set_block *block, __u32 set, __u32 addr)
 {
 	__u64 key = set_host_key(set, addr), hash = set_host_hash(block, set, addr);
-	__u32 at = (__u32)(hash >> 32), step = (__u32)hash | 1, n;
+	__u32 at = (__u32)(hash >> 32), step = set_step(hash), n;
 
 	for (n = 0; n < SET_PROBES_MAX; n++, at += step) {
 		const __u64 *line = set_at(block, set_line_offset(block->hosts, block->host_lines, at), SET_UNIT);
@@ -313,6 +321,7 @@ struct set_search {
 	__u32 depths, first; /* still to be asked */
 	__u32 nibble;
 	__u32 at, step;
+	__u32 probes; /* lines of this depth that were asked */
 	__u32 found;
 };
 
@@ -330,7 +339,8 @@ static __always_inline void set_search_depth(struct set_search *search)
 	set_query_cut(&search->query, depth, &search->key.hi, &search->key.lo);
 	hash = set_wide_hash(search->block, search->key.hi, search->key.lo, search->key.tag);
 	search->at = (__u32)(hash >> 32);
-	search->step = (__u32)hash | 1;
+	search->step = set_step(hash);
+	search->probes = 0;
 }
 
 /* Look at one line. 1: the search is over. */
@@ -357,7 +367,7 @@ static __always_inline long set_search_turn(struct set_search *search)
 		search->found = bits >> search->nibble & 1;
 		if (search->found)
 			return 1;
-	} else if (set_load(&line->overflow)) {
+	} else if (set_load(&line->overflow) && ++search->probes < SET_PROBES_MAX) {
 		search->at += search->step;
 		return 0;
 	}

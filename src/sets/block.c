@@ -12,7 +12,6 @@
 
 #define NODE_UNITS (SET_NODE_ENTRIES * 8 / SET_UNIT)
 #define NUMBERS_UNITS (SET_NUMBERS / 8 / SET_UNIT)
-#define LINES_MIN 64
 #define PRUNE_MIN 4096
 #define PRUNE_MAX (1u << 22)
 #define PRUNE_BYTES(n) (4 * (n)) /* one in five that should be empty then is not */
@@ -68,9 +67,9 @@ static struct layout layout_of(const struct block_load *load)
 {
 	struct layout layout = {
 		.head = (sizeof(struct set_block) + SET_UNIT - 1) / SET_UNIT,
-		.hosts = LINES_MIN + HOSTS_FILL(load->hosts) / SET_HOST_SLOTS,
-		.wide = LINES_MIN + WIDE_FILL(load->wide) / SET_WIDE_SLOTS,
-		.heap = LINES_MIN + load->units * 5 / 4,
+		.hosts = SET_LINES_MIN + HOSTS_FILL(load->hosts) / SET_HOST_SLOTS,
+		.wide = SET_LINES_MIN + WIDE_FILL(load->wide) / SET_WIDE_SLOTS,
+		.heap = SET_LINES_MIN + load->units * 5 / 4,
 	};
 	uint64_t prune = pow2_up(PRUNE_BYTES(load->wide));
 
@@ -203,7 +202,7 @@ struct probe {
 
 static struct probe probe_from(uint64_t hash)
 {
-	return (struct probe){ .at = (uint32_t)(hash >> 32), .step = (uint32_t)hash | 1 };
+	return (struct probe){ .at = (uint32_t)(hash >> 32), .step = set_step(hash) };
 }
 
 static uint64_t *host_find(const struct block *block, uint64_t key, struct probe *probe)

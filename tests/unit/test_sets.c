@@ -427,6 +427,57 @@ static void test_growth(void **state)
 	fixture_free(&fixture);
 }
 
+/* All in one /48, so that each is asked at the depths of all. */
+static struct question question_crowded(uint64_t n)
+{
+	struct question question = { .family = 6, .addr = { 0x20, 0x01, 0x0d, 0xb8 } };
+
+	n *= 0x9e3779b97f4a7c15ull;
+	memcpy(question.addr + 8, &n, sizeof(n));
+	return question;
+}
+
+static struct element element_crowded(unsigned n)
+{
+	struct question question = question_crowded(n);
+
+	return element_prefix(6, question.addr, n % 2 ? 128 : 124);
+}
+
+/*
+ * A block as full as it gets, many times, each with other seeds: whichever way the probes of one depth go, the next depth is asked.
+ */
+static void test_crowded(void **state)
+{
+	enum { BLOCKS = 3000, MANY = 2000 };
+	struct fixture fixture = fixture_new();
+	uint32_t set = (uint32_t)set_table_open(fixture.table, ELEMENT_PREFIX);
+
+	(void)state;
+	for (unsigned block = 0; block < BLOCKS; block++) {
+		unsigned n = 0;
+
+		for (int r = 0; r == 0 && n < MANY; n++) {
+			struct element element = element_crowded(n);
+
+			r = set_table_add(fixture.table, set, &element, 1, 0, NULL);
+			assert_true(r == 0 || r == -ENOSPC);
+		}
+		for (unsigned i = 0; i + 1 < n; i++) { /* the last found no room */
+			struct question question = question_crowded(i);
+
+			assert_int_equal(ask(&fixture, set, &question, false), 1);
+		}
+		for (unsigned i = 40; i < n; i++) {
+			struct element element = element_crowded(i);
+
+			assert_true(set_table_del(fixture.table, set, &element, 1, NULL) <= 0);
+		}
+		fixture_place(&fixture);
+	}
+	fixture_free(&fixture);
+}
+
 /* Until a new block is placed, the old one says what was. */
 static void test_replace(void **state)
 {
@@ -581,9 +632,9 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prefixes), cmocka_unit_test(test_tuples),	 cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_growth),	 cmocka_unit_test(test_replace), cmocka_unit_test(test_deadlines),
-		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_race),
+		cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_tuples),  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_growth),	  cmocka_unit_test(test_crowded), cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_deadlines), cmocka_unit_test(test_refused), cmocka_unit_test(test_race),
 	};
 	const char *seed = getenv("SEED");
 
