@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sets/batch.h"
 #include "sets/table.h"
 
 static uint64_t random_state;
@@ -244,6 +245,23 @@ static void compare(const struct fixture *fixture, uint32_t set, const struct mo
 	assert_int_equal(set_table_count(fixture->table, set), model->n);
 }
 
+/* Asked together, the same answers. */
+static void compare_batch(const struct fixture *fixture, uint32_t set, const struct model *model, unsigned family, uint32_t n)
+{
+	__u64 addrs[70][2];
+	uint8_t has[70];
+
+	memset(addrs, 0, sizeof(addrs));
+	for (uint32_t i = 0; i < n; i++) {
+		struct question question = question_near(model);
+
+		memcpy(addrs[i], question.addr, family == 4 ? 4 : 16);
+	}
+	set_has_addrs(fixture->memory, set, family, addrs, n, has);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(has[i], set_has_addr(fixture->memory, set, family, addrs[i]));
+}
+
 static void model_add(struct model *model, struct fixture *fixture, uint32_t set)
 {
 	struct model_element element = element_random();
@@ -302,6 +320,8 @@ static void run_model(bool is_tuple, unsigned target, unsigned turns)
 		if (turn % 997 == 0)
 			fixture_place(&fixture);
 		compare(&fixture, (uint32_t)sets[turn % 2], &models[turn % 2], 20);
+		if (!is_tuple && turn % 16 == 0)
+			compare_batch(&fixture, (uint32_t)sets[turn % 2], &models[turn % 2], turn % 32 ? 4 : 6, random_below(71));
 	}
 	free(models);
 	fixture_free(&fixture);
