@@ -213,6 +213,15 @@ static void counters_clear(struct guard *guard, const struct rows *rows)
 	}
 }
 
+/* A rule that has come to its end stays ended in the next image, from its first packet on. */
+static void rows_expire(const struct rows *rows, struct image *image)
+{
+	struct image_rule *rules = (struct image_rule *)((char *)image + image->rules);
+
+	for (size_t i = 0; i < rows->n; i++)
+		rules[i].expired = rows->rows[i].expired;
+}
+
 /* What the language has and an interface cannot do yet is refused, not ignored. */
 static int rules_can_run(const struct rules *rules, char *ret_message, size_t size)
 {
@@ -256,6 +265,7 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 		r = xdp_reserve(guard->xdp, image->bytes, rows->counters_end, ret_message, size);
 		if (!r) {
 			counters_clear(guard, rows);
+			rows_expire(rows, image);
 			r = xdp_publish(guard->xdp, image, &published);
 			if (r)
 				refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
@@ -266,9 +276,6 @@ static int rules_publish(struct guard *guard, const struct rules *rules, char *r
 		rows_free(rows);
 		return r;
 	}
-	for (size_t i = 0; i < rows->n; i++)
-		if (rows->rows[i].expired)
-			xdp_expire(guard->xdp, (uint32_t)i);
 	guard->generation++;
 	rows_free(guard->rows);
 	guard->rows = rows;
