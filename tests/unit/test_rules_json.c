@@ -349,6 +349,8 @@ static const struct {
 	  true },
 	{ SET("{\"prefix\": \"192.0.2.1\"}"), "$.statements[0].items[0]: an item has `value`, or `prefix`, `proto` and `port`",
 	  false },
+	{ SET("{\"value\": \"192.0.2.1\", \"port\": 53}"),
+	  "$.statements[0].items[0]: an item has `value`, or `prefix`, `proto` and `port`", false },
 	{ SET("{\"value\": \"192.0.2.1\", \"ttl\": \"1x\"}"),
 	  "$.statements[0].items[0].ttl: `1x` is not a time: write it as in 90s, 10m, 1h30m, 7d", false },
 };

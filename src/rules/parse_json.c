@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rules as JSON (data/rules.schema.json), in and out.
+ * JSON documents (data/rules.schema.json) to rules.
  *
  * A document is read by writing it as text and parsing that: values are spelled alike in both, so there is one place that knows
  * what is right and what to say of what is wrong. Nothing of a document can be more than it says it is, because every string becomes
@@ -14,15 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/version.h"
-#include "classify/dns.h"
-#include "rules/ast.h"
+#include "rules/json.h"
 #include "rules/literal.h"
 
 #define PATH_MAX_STEPS (2 * EXPR_DEPTH_MAX + 16)
 #define PATH_TEXT_MAX 256
-
-/* ---- the document as text ---- */
 
 struct path_step {
 	const char *member; /* or NULL: */
@@ -88,7 +84,7 @@ static void write_text(struct writer *writer, const char *text)
 }
 
 /* One word of the language, whatever the string holds. Numbers are fine, too. */
-static int write_word(struct writer *writer, const json_t *json)
+static int write_word(struct writer *writer, json_t *json)
 {
 	const char *text = json_string_value(json);
 	size_t len = json_string_length(json);
@@ -118,7 +114,7 @@ static int write_word(struct writer *writer, const json_t *json)
 /* Enter a member, and write its value as one word. */
 static int write_member(struct writer *writer, const json_t *object, const char *member, const char *before, const char *behind)
 {
-	const json_t *json = json_object_get(object, member);
+	json_t *json = json_object_get(object, member);
 	int r;
 
 	if (!json)
@@ -130,6 +126,38 @@ static int write_member(struct writer *writer, const json_t *object, const char 
 	r = write_word(writer, json);
 	write_text(writer, behind);
 	writer->depth--;
+	return r;
+}
+
+/* Members that the object has, in the order of the text. */
+struct member_text {
+	const char *member, *before, *behind;
+};
+
+#define write_members(writer, object, texts) write_member_texts(writer, object, texts, COUNT_OF(texts))
+static int write_member_texts(struct writer *writer, const json_t *object, const struct member_text *texts, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = write_member(writer, object, texts[i].member, texts[i].before, texts[i].behind);
+	return r;
+}
+
+/* All of an array, with `between` in between; the path stands at it. */
+static int write_each(struct writer *writer, const json_t *array, const char *between,
+		      int (*write)(struct writer *writer, json_t *json))
+{
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(array) && r == 0; i++) {
+		if (i)
+			write_text(writer, between);
+		r = path_enter(writer, NULL, i);
+		if (r == 0)
+			r = write(writer, json_array_get(array, i));
+		writer->depth--;
+	}
 	return r;
 }
 
@@ -163,39 +191,20 @@ static int check_protocol(struct writer *writer, const json_t *object)
 }
 
 /* "@set", a value or an array of values; the path stands at it. */
-static int write_values(struct writer *writer, const json_t *json)
+static int write_values(struct writer *writer, json_t *json)
 {
 	const char *text = json_string_value(json);
-	size_t n = json_is_array(json) ? json_array_size(json) : 1;
-	int r = 0;
+	int r;
 
 	if (text && *text == '@')
 		return write_word(writer, json);
 	write_text(writer, "{");
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (i)
-			write_text(writer, ", ");
-		if (!json_is_array(json)) {
-			r = write_word(writer, json);
-			break;
-		}
-		r = path_enter(writer, NULL, i);
-		if (r == 0) {
-			r = write_word(writer, json_array_get(json, i));
-			writer->depth--;
-		}
-	}
+	r = json_is_array(json) ? write_each(writer, json, ", ", write_word) : write_word(writer, json);
 	write_text(writer, "}");
 	return r;
 }
 
-enum test_shape { SHAPE_VALUES, SHAPE_DIRECTED, SHAPE_TRUE, SHAPE_TRUE_OR_VALUES, SHAPE_PAYLOAD, SHAPE_BPF, SHAPE_PROTOCOL };
-
-static const struct test_member {
-	const char *member, *words;
-	enum test_kind kind;
-	enum test_shape shape;
-} test_members[] = {
+const struct test_member json_tests[TEST_KIND_COUNT] = {
 	{ "addr", "", TEST_ADDR, SHAPE_DIRECTED },
 	{ "port", "port ", TEST_PORT, SHAPE_DIRECTED },
 	{ "ether_addr", "", TEST_ETHER_ADDR, SHAPE_DIRECTED },
@@ -217,10 +226,10 @@ static const struct test_member {
 	{ "dns_type", "dns type ", TEST_DNS_TYPE, SHAPE_VALUES },
 	{ "dns_valid", "dns valid", TEST_DNS_VALID, SHAPE_TRUE },
 	{ "bpf", "bpf ", TEST_BPF, SHAPE_BPF },
-	{ "protocol", "", TEST_PROTOCOL, SHAPE_PROTOCOL }, /* last: it also stands beside the others */
+	{ "protocol", "", TEST_PROTOCOL, SHAPE_PROTOCOL },
 };
 
-static const char *const direction_words[][2] = {
+const char *const json_directions[DIRECTION_BOTH + 1][2] = {
 	[DIRECTION_ANY] = { "any", "src or dst " },
 	[DIRECTION_SRC] = { "src", "src " },
 	[DIRECTION_DST] = { "dst", "dst " },
@@ -232,9 +241,9 @@ static int write_direction(struct writer *writer, const json_t *test)
 	const json_t *json = json_object_get(test, "direction");
 	const char *text = json_string_value(json);
 
-	for (unsigned i = 0; i < COUNT_OF(direction_words); i++) {
-		if (json ? text && !strcmp(text, direction_words[i][0]) : i == DIRECTION_ANY) {
-			write_text(writer, direction_words[i][1]);
+	for (unsigned i = 0; i < COUNT_OF(json_directions); i++) {
+		if (json ? text && !strcmp(text, json_directions[i][0]) : i == DIRECTION_ANY) {
+			write_text(writer, json_directions[i][1]);
 			return 0;
 		}
 	}
@@ -256,22 +265,19 @@ static int write_bpf(struct writer *writer, const json_t *json)
 
 static int write_payload(struct writer *writer, const json_t *test)
 {
+	static const struct member_text texts[] = { { "at", "", "" }, { "mask", " & ", "" }, { "payload", " = ", "" } };
 	int r;
 
 	if (!json_object_get(test, "at"))
 		return wrong(writer, "`payload` needs `at`, the offset behind the transport header");
 	writer->depth--; /* its members stand beside it */
-	r = write_member(writer, test, "at", "", "");
-	if (r == 0)
-		r = write_member(writer, test, "mask", " & ", "");
-	if (r == 0)
-		r = write_member(writer, test, "payload", " = ", "");
+	r = write_members(writer, test, texts);
 	writer->depth++;
 	return r;
 }
 
 /* What stands behind the words of the test; the path is at its member. */
-static int write_test_values(struct writer *writer, const struct test_member *member, const json_t *test, const json_t *values)
+static int write_test_values(struct writer *writer, const struct test_member *member, const json_t *test, json_t *values)
 {
 	if (member->shape == SHAPE_TRUE || (member->shape == SHAPE_TRUE_OR_VALUES && json_is_boolean(values)))
 		return json_is_true(values) ? 0 : wrong(writer, "this is true, or left out");
@@ -288,9 +294,9 @@ static int write_test(struct writer *writer, json_t *test)
 	const char *known[] = { "protocol", NULL, NULL, NULL, NULL };
 	int r;
 
-	for (size_t i = 0; i < COUNT_OF(test_members) && !member; i++)
-		if (json_object_get(test, test_members[i].member))
-			member = &test_members[i];
+	for (size_t i = 0; i < COUNT_OF(json_tests) && !member; i++)
+		if (json_object_get(test, json_tests[i].member))
+			member = &json_tests[i];
 	if (!member)
 		return wrong(writer, "expected `and`, `or`, `not` or a question such as {\"protocol\": \"udp\", \"port\": 53}");
 	known[1] = member->member;
@@ -320,25 +326,14 @@ static int write_expr(struct writer *writer, json_t *json);
 
 static int write_chain(struct writer *writer, const json_t *children, const char *member)
 {
-	size_t n = json_array_size(children);
 	int r = path_enter(writer, member, 0);
 
 	if (r < 0)
 		return r;
-	if (n == 0)
+	if (json_array_size(children) == 0)
 		return wrong(writer, "expected an array of matches");
 	write_text(writer, "(");
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (i) {
-			write_text(writer, " ");
-			write_text(writer, member);
-			write_text(writer, " ");
-		}
-		r = path_enter(writer, NULL, i);
-		if (r == 0)
-			r = write_expr(writer, json_array_get(children, i));
-		writer->depth--;
-	}
+	r = write_each(writer, children, *member == 'a' ? " and " : " or ", write_expr);
 	write_text(writer, ")");
 	writer->depth--;
 	return r;
@@ -346,17 +341,17 @@ static int write_chain(struct writer *writer, const json_t *children, const char
 
 static int write_expr(struct writer *writer, json_t *json)
 {
-	json_t *child = json_object_get(json, "not"), *and = json_object_get(json, "and"), * or = json_object_get(json, "or");
+	json_t *child = json_object_get(json, "not"), *all = json_object_get(json, "and"), *any = json_object_get(json, "or");
 	int r;
 
 	if (!json_is_object(json))
 		return wrong(writer, "expected an object: `and`, `or`, `not` or a question");
-	if (!child && !and&&! or)
+	if (!child && !all && !any)
 		return write_test(writer, json);
 	if (json_object_size(json) != 1)
 		return wrong(writer, "beside `and`, `or` or `not` nothing else can stand");
 	if (!child)
-		return and? write_chain(writer, and, "and") : write_chain(writer, or, "or");
+		return all ? write_chain(writer, all, "and") : write_chain(writer, any, "or");
 	write_text(writer, "not ");
 	r = path_enter(writer, "not", 0);
 	if (r == 0)
@@ -368,6 +363,10 @@ static int write_expr(struct writer *writer, json_t *json)
 static int write_item(struct writer *writer, json_t *item)
 {
 	static const char *const members[] = { "value", "prefix", "proto", "port", "ttl", NULL };
+	static const struct member_text texts[] = {
+		{ "value", "", "" }, { "prefix", "", " . " }, { "proto", "", " . " }, { "port", "", "" }, { "ttl", " ttl ", "" }
+	};
+	unsigned n_parts = 0;
 	int r;
 
 	if (!json_is_object(item))
@@ -375,47 +374,32 @@ static int write_item(struct writer *writer, json_t *item)
 	r = check_members(writer, item, members);
 	if (r < 0)
 		return r;
-	if (json_object_get(item, "value"))
-		r = write_member(writer, item, "value", "", "");
-	else if (json_object_get(item, "prefix") && json_object_get(item, "proto") && json_object_get(item, "port"))
-		r = write_member(writer, item, "prefix", "", " . ");
-	else
+	for (size_t i = 1; i <= 3; i++)
+		n_parts += json_object_get(item, members[i]) != NULL;
+	if (n_parts != (json_object_get(item, "value") ? 0 : 3))
 		return wrong(writer, "an item has `value`, or `prefix`, `proto` and `port`");
-	if (r == 0)
-		r = write_member(writer, item, "proto", "", " . ");
-	if (r == 0)
-		r = write_member(writer, item, "port", "", "");
-	return r < 0 ? r : write_member(writer, item, "ttl", " ttl ", "");
+	return write_members(writer, item, texts);
 }
 
 static int write_set(struct writer *writer, json_t *set)
 {
 	static const char *const members[] = { "set", "type", "ttl", "size", "items", "line", NULL };
 	const json_t *items = json_object_get(set, "items");
+	static const struct member_text texts[] = {
+		{ "set", "set ", "" }, { "type", " type ", "" }, { "ttl", " ttl ", "" }, { "size", " size ", "" }
+	};
 	int r = check_members(writer, set, members);
 
 	if (r == 0)
-		r = write_member(writer, set, "set", "set ", "");
-	if (r == 0)
-		r = write_member(writer, set, "type", " type ", "");
-	if (r == 0)
-		r = write_member(writer, set, "ttl", " ttl ", "");
-	if (r == 0)
-		r = write_member(writer, set, "size", " size ", "");
+		r = write_members(writer, set, texts);
 	if (r < 0)
 		return r;
 	if (!json_is_array(items))
 		return wrong(writer, "`items` is missing: an array");
 	write_text(writer, " {");
 	r = path_enter(writer, "items", 0);
-	for (size_t i = 0; i < json_array_size(items) && r == 0; i++) {
-		if (i)
-			write_text(writer, ", ");
-		r = path_enter(writer, NULL, i);
-		if (r == 0)
-			r = write_item(writer, json_array_get(items, i));
-		writer->depth--;
-	}
+	if (r == 0)
+		r = write_each(writer, items, ", ", write_item);
 	writer->depth--;
 	write_text(writer, "}");
 	return r;
@@ -487,6 +471,7 @@ static int write_rule(struct writer *writer, json_t *rule)
 {
 	static const char *const members[] = { "rule",	"match", "name",   "ttl",   "log", "line",     "rate", "unit",
 					       "burst", "per",	 "sample", "queue", "to",  "overload", NULL };
+	static const struct member_text texts[] = { { "name", " name ", "" }, { "ttl", " ttl ", "" } };
 	json_t *match = json_object_get(rule, "match"), *log = json_object_get(rule, "log");
 	int r = check_members(writer, rule, members);
 
@@ -502,9 +487,7 @@ static int write_rule(struct writer *writer, json_t *rule)
 		r = write_expr(writer, match);
 	writer->depth--;
 	if (r == 0)
-		r = write_member(writer, rule, "name", " name ", "");
-	if (r == 0)
-		r = write_member(writer, rule, "ttl", " ttl ", "");
+		r = write_members(writer, rule, texts);
 	if (r == 0 && json_is_true(log))
 		write_text(writer, " log");
 	if (r == 0 && log && !json_is_boolean(log))
@@ -515,11 +498,10 @@ static int write_rule(struct writer *writer, json_t *rule)
 static int write_on(struct writer *writer, json_t *on)
 {
 	static const char *const members[] = { "on", "action", "line", NULL };
+	static const struct member_text texts[] = { { "on", "on ", " " }, { "action", "", "" } };
 	int r = check_members(writer, on, members);
 
-	if (r == 0)
-		r = write_member(writer, on, "on", "on ", " ");
-	return r < 0 ? r : write_member(writer, on, "action", "", "");
+	return r < 0 ? r : write_members(writer, on, texts);
 }
 
 static int write_default(struct writer *writer, json_t *verdict)
@@ -690,248 +672,4 @@ int rules_parse_json(const char *text, size_t len, const char *file, struct rule
 	r = parse_document(document, file, ret_rules, ret_error);
 	json_decref(document);
 	return r;
-}
-
-/* ---- rules as a document ---- */
-
-/* A value as the text has it. */
-static json_t *value_json(const struct test *test, const union value *value)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	json_t *json;
-
-	if (!out)
-		return NULL;
-	value_print(test, value, out);
-	json = fclose(out) == 0 ? json_stringn(text, len) : NULL;
-	free(text);
-	return json;
-}
-
-static json_t *values_json(const struct test *test)
-{
-	const struct list *list = &test->list;
-	json_t *array;
-
-	if (list->set)
-		return json_sprintf("@%s", list->set->name);
-	if (list->n == 1)
-		return value_json(test, &list->values[0]);
-	array = json_array();
-	for (size_t i = 0; i < list->n; i++)
-		json_array_append_new(array, value_json(test, &list->values[i]));
-	return array;
-}
-
-static json_t *hex_json(const uint8_t *bytes, size_t len)
-{
-	char text[2 * IMAGE_PAYLOAD_MAX + 3] = "0x";
-
-	for (size_t i = 0; i < len; i++)
-		sprintf(text + 2 + 2 * i, "%02x", bytes[i]);
-	return json_string(text);
-}
-
-static void payload_json(const struct test *test, json_t *json)
-{
-	bool masked = false;
-
-	for (size_t i = 0; i < test->payload_len; i++)
-		masked = masked || test->payload_mask[i] != 0xff;
-	json_object_set_new(json, "at", json_integer(test->payload_at));
-	json_object_set_new(json, "payload", hex_json(test->payload_value, test->payload_len));
-	if (masked)
-		json_object_set_new(json, "mask", hex_json(test->payload_mask, test->payload_len));
-}
-
-static json_t *test_json(const struct test *test)
-{
-	const struct test_member *member = test_members;
-	json_t *json = json_object();
-
-	while (member->kind != test->kind)
-		member++;
-	if (test->protocol)
-		json_object_set_new(json, "protocol", json_string(test->protocol->word));
-	if (member->shape == SHAPE_DIRECTED && test->direction != DIRECTION_ANY)
-		json_object_set_new(json, "direction", json_string(direction_words[test->direction][0]));
-	if (member->shape == SHAPE_TRUE)
-		json_object_set_new(json, member->member, json_true());
-	else if (member->shape == SHAPE_BPF)
-		json_object_set_new(json, member->member, json_string(test->bpf_text));
-	else if (member->shape == SHAPE_PAYLOAD)
-		payload_json(test, json);
-	else if (member->shape != SHAPE_PROTOCOL)
-		json_object_set_new(json, member->member, values_json(test));
-	return json;
-}
-
-static json_t *expr_json(const struct expr *expr)
-{
-	json_t *array;
-
-	if (expr->kind == EXPR_TEST)
-		return test_json(expr->test);
-	if (expr->kind == EXPR_NOT)
-		return json_pack("{s:o}", "not", expr_json(expr->children[0]));
-	array = json_array();
-	for (size_t i = 0; i < expr->n; i++)
-		json_array_append_new(array, expr_json(expr->children[i]));
-	return json_pack("{s:o}", expr->kind == EXPR_AND ? "and" : "or", array);
-}
-
-static json_t *duration_json(uint32_t s)
-{
-	char text[DURATION_TEXT_MAX];
-
-	duration_to_text(s, text);
-	return json_string(text);
-}
-
-/* An item's value: what a test of a list of them would print. */
-static json_t *item_value_json(const struct set *set, size_t index)
-{
-	static const struct test numbers = { .kind = TEST_PORT }, prefixes = { .kind = TEST_ADDR },
-				 names = { .kind = TEST_DNS_NAME };
-	struct list list = { .set = set };
-	union value value = list_value(&list, index);
-
-	return value_json(set->kind == LIST_PREFIXES ? &prefixes : set->kind == LIST_NAMES ? &names : &numbers, &value);
-}
-
-static json_t *tuple_json(const struct tuple *tuple)
-{
-	static const struct test prefixes = { .kind = TEST_ADDR }, protos = { .kind = TEST_PROTO }, ports = { .kind = TEST_PORT };
-	union value prefix = { .prefix = tuple->prefix }, proto = { .range = { tuple->proto, tuple->proto } };
-	union value port = { .range = { tuple->port_lo, tuple->port_hi } };
-	bool any = tuple->port_lo == 0 && tuple->port_hi == UINT16_MAX;
-
-	return json_pack("{s:o, s:o, s:o}", "prefix", value_json(&prefixes, &prefix), "proto", value_json(&protos, &proto),
-			 "port", any ? json_string("any") : value_json(&ports, &port));
-}
-
-static json_t *item_json(const struct set *set, size_t index)
-{
-	uint32_t ttl_s = set->ttls_s ? set->ttls_s[index] : 0;
-	json_t *item = set->kind == LIST_TUPLES ? tuple_json(&set->tuples[index]) : item_value_json(set, index);
-
-	if (ttl_s && set->kind != LIST_TUPLES)
-		item = json_pack("{s:o}", "value", item);
-	if (ttl_s)
-		json_object_set_new(item, "ttl", duration_json(ttl_s));
-	return item;
-}
-
-static json_t *set_json(const struct set *set)
-{
-	json_t *json = json_pack("{s:s}", "set", set->name), *items = json_array();
-
-	if (set->typed || set->kind == LIST_NAMES)
-		json_object_set_new(json, "type", json_string(list_kind_names[set->kind]));
-	if (set->ttl_s)
-		json_object_set_new(json, "ttl", duration_json(set->ttl_s));
-	if (set->size)
-		json_object_set_new(json, "size", json_integer(set->size));
-	for (size_t i = 0; i < set->n; i++)
-		json_array_append_new(items, item_json(set, i));
-	json_object_set_new(json, "items", items);
-	return json;
-}
-
-static json_t *overload_json(const struct rule *rule)
-{
-	struct test test = { .kind = TEST_ADDR, .list = rule->overload_list };
-
-	switch (rule->overload) {
-	case OVERLOAD_PASS:
-		return json_string("pass");
-	case OVERLOAD_SAMPLE:
-		return json_pack("{s:o}", "pass", json_sprintf("1/%" PRIu32, rule->overload_n));
-	case OVERLOAD_ALLOW:
-		return json_pack("{s:o}", "allow", values_json(&test));
-	default:
-		return NULL;
-	}
-}
-
-static void action_json(const struct rule *rule, json_t *json)
-{
-	if (rule->action == ACTION_LIMIT) {
-		json_object_set_new(json, "rate", json_integer((json_int_t)rule->rate));
-		json_object_set_new(json, "unit", json_string(rule->unit == LIMIT_PPS ? "pps" : "bps"));
-		if (rule->burst)
-			json_object_set_new(json, "burst", json_integer((json_int_t)rule->burst));
-		if (rule->per != LIMIT_PER_NONE)
-			json_object_set_new(json, "per",
-					    json_sprintf("%s/%u/%u", rule->per == LIMIT_PER_SRC ? "src" : "dst", rule->per_len4,
-							 rule->per_len6));
-	}
-	if (rule->action == ACTION_SAMPLE)
-		json_object_set_new(json, "sample", json_sprintf("1/%" PRIu32, rule->sample_n));
-	if (rule->action != ACTION_DIVERT)
-		return;
-	if (rule->queue >= 0)
-		json_object_set_new(json, "queue", json_integer(rule->queue));
-	if (rule->program)
-		json_object_set_new(json, "to", json_string(rule->program));
-	if (rule->overload != OVERLOAD_DROP)
-		json_object_set_new(json, "overload", overload_json(rule));
-}
-
-static json_t *rule_json(const struct rule *rule)
-{
-	json_t *json = json_pack("{s:s}", "rule", action_names[rule->action]);
-
-	action_json(rule, json);
-	json_object_set_new(json, "match", expr_json(rule->match));
-	if (rule->name)
-		json_object_set_new(json, "name", json_string(rule->name));
-	if (rule->ttl_s)
-		json_object_set_new(json, "ttl", duration_json(rule->ttl_s));
-	if (rule->log)
-		json_object_set_new(json, "log", json_true());
-	return json;
-}
-
-static json_t *statement_json(const struct statement *statement)
-{
-	json_t *json;
-
-	switch (statement->kind) {
-	case STATEMENT_SET:
-		json = set_json(statement->set);
-		break;
-	case STATEMENT_RULE:
-		json = rule_json(statement->rule);
-		break;
-	case STATEMENT_ON:
-		json = json_pack("{s:s, s:s}", "on", condition_names[statement->condition], "action",
-				 action_names[statement->action]);
-		break;
-	default:
-		json = json_pack("{s:s}", "default", action_names[statement->action]);
-	}
-	json_object_set_new(json, "line", json_integer((json_int_t)statement->line));
-	return json;
-}
-
-/* One statement at a time: the whole as one tree would be many times as large as the rules. */
-int rules_print_json(const struct rules *rules, FILE *out)
-{
-	fprintf(out, "{\"spillway\": {\"schema\": %d, \"version\": \"%s\"}, \"statements\": [", SPILLWAY_SCHEMA,
-		SPILLWAY_VERSION);
-	for (size_t i = 0; i < rules->n_statements; i++) {
-		json_t *json = statement_json(rules->statements[i]);
-		int r;
-
-		fputs(i ? ",\n" : "\n", out);
-		r = json ? json_dumpf(json, out, 0) : -1;
-		json_decref(json);
-		if (r < 0)
-			return -ENOMEM;
-	}
-	fputs("\n]}\n", out);
-	return ferror(out) ? -EIO : 0;
 }
