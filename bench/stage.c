@@ -12,7 +12,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "dice.h"
 #include "parse.skel.h"
 
 #define COLD_PACKETS HARNESS_TRACE_MAX
@@ -48,7 +47,18 @@ static int libbpf_quiet(enum libbpf_print_level level, const char *format, va_li
 	return vfprintf(stderr, format, arguments);
 }
 
-int stage_open(const char *bench, const struct report_options *options, struct stage **ret_stage)
+static struct stage *stage_close(struct stage *stage)
+{
+	if (!stage)
+		return NULL;
+	parse_bpf__destroy(stage->parse);
+	harness_close(stage->harness);
+	report_free(stage->report);
+	free(stage);
+	return NULL;
+}
+
+static int stage_open(const char *bench, const struct report_options *options, struct stage **ret_stage)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
 	char message[256] = "cannot load the parse-only program";
@@ -74,20 +84,54 @@ int stage_open(const char *bench, const struct report_options *options, struct s
 	return 0;
 }
 
-struct stage *stage_close(struct stage *stage)
+int stage_main(int argc, char **argv, const char *bench, const char *what, int (*run)(struct stage *stage))
 {
-	if (!stage)
-		return NULL;
-	parse_bpf__destroy(stage->parse);
-	harness_close(stage->harness);
-	report_free(stage->report);
-	free(stage);
-	return NULL;
+	struct report_options options;
+	struct stage *stage;
+	int r;
+
+	r = report_options_parse(argc, argv, what, &options);
+	if (r)
+		return r < 0 ? 2 : 0;
+	r = stage_open(bench, &options, &stage);
+	if (r)
+		return report_exit_code(r);
+	r = run(stage);
+	r = r ? r : report_print(stage->report, stdout);
+	stage_close(stage);
+	return report_exit_code(r);
+}
+
+const struct report_options *stage_options(const struct stage *stage)
+{
+	return stage->options;
+}
+
+uint32_t stage_scaled(const struct stage *stage, uint32_t n)
+{
+	return n / stage->options->scale ? n / stage->options->scale : 1;
 }
 
 struct report *stage_report(struct stage *stage)
 {
 	return stage->report;
+}
+
+int stage_open_ours(struct stage *stage, const char *name, char *text, size_t len, struct ours **ret_ours)
+{
+	char message[1024] = "";
+	int r;
+
+	*ret_ours = NULL;
+	r = text ? ours_open(text, len, ret_ours, message, sizeof(message)) : -ENOMEM;
+	free(text);
+	if (r == -E2BIG || r == -EINVAL) {
+		report_skip(stage->report, name, message);
+		return 0;
+	}
+	if (r)
+		fprintf(stderr, "%s: %s\n", name, *message ? message : strerror(-r));
+	return r;
 }
 
 const char *stage_trace_name(enum stage_trace trace)
@@ -96,8 +140,7 @@ const char *stage_trace_name(enum stage_trace trace)
 }
 
 /* A few headers again and again, some far more often than others. Hits are spread evenly over the ranks, so a popular few decide nothing. */
-static int trace_warm(struct header *headers, void (*make)(void *arg, bool hit, struct header *ret_header), void *arg,
-		      uint32_t hit_percent, struct dice *dice)
+static int trace_warm(struct header *headers, const struct stage_cell *cell, struct dice *dice)
 {
 	struct header *flows = calloc(WARM_FLOWS, sizeof(*flows));
 	struct zipf zipf;
@@ -108,7 +151,7 @@ static int trace_warm(struct header *headers, void (*make)(void *arg, bool hit, 
 	r = zipf_init(&zipf, WARM_FLOWS, ZIPF_EXPONENT);
 	if (!r) {
 		for (uint32_t i = 0; i < WARM_FLOWS; i++)
-			make(arg, i * hit_percent / 100 != (i + 1) * hit_percent / 100, &flows[i]);
+			cell->make(cell->arg, i * cell->hit_percent / 100 != (i + 1) * cell->hit_percent / 100, &flows[i]);
 		for (uint32_t i = 0; i < WARM_PACKETS; i++)
 			headers[i] = flows[zipf_roll(&zipf, dice)];
 		zipf_fini(&zipf);
@@ -117,21 +160,29 @@ static int trace_warm(struct header *headers, void (*make)(void *arg, bool hit, 
 	return r;
 }
 
-int stage_trace_fill(struct stage *stage, enum stage_trace trace, void (*make)(void *arg, bool hit, struct header *ret_header),
-		     void *arg, uint32_t hit_percent, uint64_t seed)
+static int trace_fill(struct stage *stage, enum stage_trace trace, const struct stage_cell *cell)
 {
-	struct dice dice = { seed };
+	struct dice dice = { stage->options->seed };
 	struct header *headers;
 
 	stage->n = trace == STAGE_COLD ? COLD_PACKETS : WARM_PACKETS;
 	headers = harness_trace(stage->harness, stage->n);
 	if (trace == STAGE_WARM)
-		return trace_warm(headers, make, arg, hit_percent, &dice);
+		return trace_warm(headers, cell, &dice);
 	for (uint32_t i = 0; i < stage->n; i++) {
 		memset(&headers[i], 0, sizeof(headers[i]));
-		make(arg, dice_percent(&dice, hit_percent), &headers[i]);
+		cell->make(cell->arg, dice_percent(&dice, cell->hit_percent), &headers[i]);
 	}
 	return 0;
+}
+
+void stage_header_roll(struct dice *dice, int family, struct header *ret_header)
+{
+	ret_header->src_port = htons((uint16_t)dice_below(dice, 65536));
+	ret_header->dst_port = htons((uint16_t)dice_below(dice, 65536));
+	ret_header->len = HEADER_LEN_MIN;
+	ret_header->family = (uint8_t)family;
+	ret_header->proto = dice_percent(dice, 50) ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
 static void header_print(const struct header *header, FILE *out)
@@ -218,7 +269,7 @@ static void contend(struct contender *contender, struct subject *subject, struct
 	*contender = (struct contender){ .name = name, .role = role, .measure = measure, .arg = subject };
 }
 
-int stage_run(struct stage *stage, const struct stage_cell *cell)
+static int cell_run(struct stage *stage, const struct stage_cell *cell)
 {
 	struct contender contenders[STAGE_PEERS_MAX + 3];
 	struct subject subjects[STAGE_PEERS_MAX + 3];
@@ -253,7 +304,25 @@ int stage_run(struct stage *stage, const struct stage_cell *cell)
 	return 0;
 }
 
-void stage_skip(struct stage *stage, const char *cell, const char *why)
+int stage_run(struct stage *stage, enum stage_trace trace, const struct stage_cell *cell)
 {
-	report_skip(stage->report, cell, why);
+	int r = trace_fill(stage, trace, cell);
+
+	return r ? r : cell_run(stage, cell);
+}
+
+int stage_run_traces(struct stage *stage, const struct stage_cell *cell)
+{
+	int r = 0;
+
+	for (enum stage_trace trace = 0; !r && trace < STAGE_TRACE_COUNT; trace++) {
+		struct stage_cell traced = *cell;
+		char title[80];
+
+		snprintf(title, sizeof(title), "%s %s", cell->name, stage_trace_name(trace));
+		traced.name = title;
+		if (report_wants(stage->report, title))
+			r = stage_run(stage, trace, &traced);
+	}
+	return r;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dice.h"
 #include "harness.h"
 #include "ours.h"
 #include "report.h"
@@ -29,14 +30,25 @@ struct stage_cell {
 	unsigned n_peers;
 	/* The oracle: has this packet to be dropped? Knows nothing of the code that is measured. */
 	int (*drops)(void *arg, const struct header *header);
-	void *arg;
+	/* A packet of the trace: one that rules match, or one they do not; `hit_percent` of them are to match. */
+	void (*make)(void *arg, bool hit, struct header *ret_header);
+	uint32_t hit_percent;
+	void *arg; /* of drops() and make() */
 };
 
 struct stage;
 
-int stage_open(const char *bench, const struct report_options *options, struct stage **ret_stage);
-struct stage *stage_close(struct stage *stage); /* NULL is fine; returns NULL */
+/* A bench's main(): options, the stage, `run`, the report. Returns the exit code. */
+int stage_main(int argc, char **argv, const char *bench, const char *what, int (*run)(struct stage *stage));
+const struct report_options *stage_options(const struct stage *stage);
 struct report *stage_report(struct stage *stage);
+uint32_t stage_scaled(const struct stage *stage, uint32_t n); /* n by the option --scale, at least 1 */
+
+/*
+ * Spillway with these rules (NULL: out of memory), which are freed. 0, with *ret_ours NULL if the rules are not for this engine, which
+ * the report tells of the cell `name`; or negative errno, message printed.
+ */
+int stage_open_ours(struct stage *stage, const char *name, char *text, size_t len, struct ours **ret_ours);
 
 /* Both kinds of trace; the order of cells. */
 enum stage_trace {
@@ -46,13 +58,12 @@ enum stage_trace {
 };
 
 const char *stage_trace_name(enum stage_trace trace);
-/* Fill the trace: `make` writes a packet that rules match, or one they do not, `hit_percent` of them to match. */
-int stage_trace_fill(struct stage *stage, enum stage_trace trace, void (*make)(void *arg, bool hit, struct header *ret_header),
-		     void *arg, uint32_t hit_percent, uint64_t seed);
+/* What there is to say of a packet besides its addresses: TCP or UDP, any ports, a short frame. */
+void stage_header_roll(struct dice *dice, int family, struct header *ret_header);
 
-/* Verify, measure, keep in the report. 0 or negative errno, message printed: also when spillway itself answers wrongly. */
-int stage_run(struct stage *stage, const struct stage_cell *cell);
-/* The cell cannot be had, and why; told in the report. */
-void stage_skip(struct stage *stage, const char *cell, const char *why);
+/* Fill the trace, verify, measure, keep in the report. 0 or negative errno, message printed: also when spillway answers wrongly. */
+int stage_run(struct stage *stage, enum stage_trace trace, const struct stage_cell *cell);
+/* The cell with either trace, whose name becomes the end of the cell's, as far as the options want them. */
+int stage_run_traces(struct stage *stage, const struct stage_cell *cell);
 
 #endif

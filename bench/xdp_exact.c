@@ -11,14 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dice.h"
-#include "ours.h"
 #include "stage.h"
 #include "xdpfilter.h"
 
 #define ADDRESSES 10000u
 #define HIT_PERCENT 70
-#define FRAME_LEN 74
 
 struct address {
 	uint8_t bytes[16]; /* IPv4 in the first four, the rest zero */
@@ -81,11 +78,7 @@ static void packet_make(void *arg, bool hit, struct header *ret_header)
 	address_roll(&denied->dice, denied->family, &dst);
 	memcpy(ret_header->src, src.bytes, sizeof(src));
 	memcpy(ret_header->dst, dst.bytes, sizeof(dst));
-	ret_header->src_port = htons((uint16_t)dice_below(&denied->dice, 65536));
-	ret_header->dst_port = htons((uint16_t)dice_below(&denied->dice, 65536));
-	ret_header->len = FRAME_LEN;
-	ret_header->family = (uint8_t)denied->family;
-	ret_header->proto = dice_percent(&denied->dice, 50) ? IPPROTO_UDP : IPPROTO_TCP;
+	stage_header_roll(&denied->dice, denied->family, ret_header);
 }
 
 /* In an order of their own: sorted rules would be a hint. */
@@ -114,17 +107,14 @@ static char *rules_text(struct denied *denied, int as_set, size_t *ret_len)
 	return text;
 }
 
-static int peer_open(const char *program, const struct denied *denied, struct xdpfilter **ret_peer)
+static int peer_open(const struct denied *denied, struct xdpfilter **ret_peer)
 {
 	struct xdpfilter *peer;
-	char message[256];
 	int r;
 
-	r = xdpfilter_open(program, &peer, message, sizeof(message));
-	if (r) {
-		fprintf(stderr, "%s\n", message);
+	r = xdpfilter_open(&peer);
+	if (r)
 		return r;
-	}
 	for (uint32_t i = 0; !r && i < denied->n; i++)
 		r = xdpfilter_deny(peer, denied->family, denied->addresses[i].bytes);
 	if (r) {
@@ -136,88 +126,59 @@ static int peer_open(const char *program, const struct denied *denied, struct xd
 	return 0;
 }
 
-/* The same rules and peers on both traces. */
-static int cells_run(struct stage *stage, const char *name, struct denied *denied, const struct ours *ours,
-		     const struct xdpfilter *small, const struct xdpfilter *full, uint64_t seed)
+static int cells_run(struct stage *stage, struct denied *denied, int as_set, const struct xdpfilter *peer)
 {
-	int r = 0;
+	struct stage_cell cell = {
+		.peers = { { .name = "xdp-filter " XDPFILTER_IP, .family = "xdp-filter", .program_fd = xdpfilter_ip(peer) },
+			   { .name = "xdp-filter " XDPFILTER_ALL, .family = "xdp-filter", .program_fd = xdpfilter_all(peer) } },
+		.n_peers = 2,
+		.drops = is_denied,
+		.make = packet_make,
+		.hit_percent = HIT_PERCENT,
+		.arg = denied,
+	};
+	struct ours *ours;
+	char name[64];
+	size_t len = 0;
+	char *text = rules_text(denied, as_set, &len);
+	int r;
 
-	for (enum stage_trace trace = 0; !r && trace < STAGE_TRACE_COUNT; trace++) {
-		char title[80];
-		struct stage_cell cell = {
-			.name = title,
-			.ours = ours,
-			.peers = { { .name = "xdp-filter " XDPFILTER_IP,
-				     .family = "xdp-filter",
-				     .program_fd = xdpfilter_program(small) },
-				   { .name = "xdp-filter " XDPFILTER_ALL,
-				     .family = "xdp-filter",
-				     .program_fd = xdpfilter_program(full) } },
-			.n_peers = 2,
-			.drops = is_denied,
-			.arg = denied,
-		};
-
-		snprintf(title, sizeof(title), "%s %s", name, stage_trace_name(trace));
-		if (!report_wants(stage_report(stage), title))
-			continue;
-		r = stage_trace_fill(stage, trace, packet_make, denied, HIT_PERCENT, seed);
-		r = r ? r : stage_run(stage, &cell);
-	}
+	snprintf(name, sizeof(name), "ip%d %u %s", denied->family, denied->n, as_set ? "in a set" : "rules");
+	cell.name = name;
+	r = stage_open_ours(stage, name, text, len, &ours);
+	cell.ours = ours;
+	if (!r && ours)
+		r = stage_run_traces(stage, &cell);
+	ours_close(ours);
 	return r;
 }
 
-static int family_run(struct stage *stage, const struct report_options *options, int family)
+static int family_run(struct stage *stage, int family)
 {
-	struct xdpfilter *small = NULL, *full = NULL;
+	struct xdpfilter *peer = NULL;
 	struct denied denied = { 0 };
-	uint32_t n = ADDRESSES / options->scale ? ADDRESSES / options->scale : 1;
 	int r;
 
-	r = denied_init(&denied, n, family, options->seed);
-	r = r ? r : peer_open(XDPFILTER_IP, &denied, &small);
-	r = r ? r : peer_open(XDPFILTER_ALL, &denied, &full);
-	for (int as_set = 0; !r && as_set < 2; as_set++) {
-		struct ours *ours = NULL;
-		char name[64], message[1024];
-		size_t len = 0;
-		char *text = rules_text(&denied, as_set, &len);
-
-		snprintf(name, sizeof(name), "ip%d %u %s", family, n, as_set ? "in a set" : "rules");
-		r = text ? ours_open(text, len, &ours, message, sizeof(message)) : -ENOMEM;
-		free(text);
-		if (!r)
-			r = cells_run(stage, name, &denied, ours, small, full, options->seed);
-		else if (r == -E2BIG || r == -EINVAL)
-			stage_skip(stage, name, message), r = 0;
-		else
-			fprintf(stderr, "%s\n", message);
-		ours_close(ours);
-	}
-	xdpfilter_close(small);
-	xdpfilter_close(full);
+	r = denied_init(&denied, stage_scaled(stage, ADDRESSES), family, stage_options(stage)->seed);
+	r = r ? r : peer_open(&denied, &peer);
+	for (int as_set = 0; !r && as_set < 2; as_set++)
+		r = cells_run(stage, &denied, as_set, peer);
+	xdpfilter_close(peer);
 	free(denied.addresses);
+	return r;
+}
+
+static int families_run(struct stage *stage)
+{
+	int r = 0;
+
+	xdpfilter_fact(stage_report(stage));
+	for (int family = 4; !r && family <= 6; family += 2)
+		r = family_run(stage, family);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct report_options options;
-	struct stage *stage;
-	char version[64];
-	int r;
-
-	r = report_options_parse(argc, argv, "drop 10,000 source addresses in XDP; peer xdp-filter", &options);
-	if (r)
-		return r < 0 ? 2 : 0;
-	r = stage_open("xdp-exact", &options, &stage);
-	if (r)
-		return report_exit_code(r);
-	xdpfilter_version(version, sizeof(version));
-	report_fact(stage_report(stage), "xdp-filter", "%s", version);
-	for (int family = 4; !r && family <= 6; family += 2)
-		r = family_run(stage, &options, family);
-	r = r ? r : report_print(stage_report(stage), stdout);
-	stage_close(stage);
-	return report_exit_code(r);
+	return stage_main(argc, argv, "xdp-exact", "drop 10,000 source addresses in XDP; peer xdp-filter", families_run);
 }

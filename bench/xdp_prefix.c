@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dice.h"
 #include "lpm.h"
-#include "ours.h"
 #include "stage.h"
 
 #define HIT_PERCENT 50
-#define FRAME_LEN 74
 #define NEIGHBOUR_TRIES 16
 
 typedef unsigned __int128 address; /* its first bit is the highest, for IPv4 too */
@@ -220,11 +217,7 @@ static void packet_make(void *arg, bool hit, struct header *ret_header)
 
 	address_bytes(hit ? hit_roll(listed) : miss_roll(listed), ret_header->src);
 	address_bytes(address_roll(&listed->dice, listed->family), ret_header->dst);
-	ret_header->src_port = htons((uint16_t)dice_below(&listed->dice, 65536));
-	ret_header->dst_port = htons((uint16_t)dice_below(&listed->dice, 65536));
-	ret_header->len = FRAME_LEN;
-	ret_header->family = (uint8_t)listed->family;
-	ret_header->proto = dice_percent(&listed->dice, 50) ? IPPROTO_UDP : IPPROTO_TCP;
+	stage_header_roll(&listed->dice, listed->family, ret_header);
 	if (listed->family == 4) { /* bits behind the address are ours alone */
 		memset(ret_header->src + 4, 0, 12);
 		memset(ret_header->dst + 4, 0, 12);
@@ -251,101 +244,76 @@ static char *rules_text(const struct listed *listed, size_t *ret_len)
 	return text;
 }
 
-static int peer_fill(const struct listed *listed, struct lpm *lpm)
+static int peer_open(const struct listed *listed, struct lpm **ret_lpm)
 {
+	char message[256] = "the LPM trie does not take the prefixes";
 	uint8_t bytes[16];
-	int r = 0;
-
-	for (uint32_t i = 0; !r && i < listed->n; i++) {
-		address_bytes(listed->prefixes[i].first, bytes);
-		r = lpm_add(lpm, listed->family, bytes, listed->prefixes[i].len);
-	}
-	return r;
-}
-
-static int cells_run(struct stage *stage, const char *name, struct listed *listed, const struct ours *ours, const struct lpm *lpm,
-		     uint64_t seed)
-{
-	int r = 0;
-
-	for (enum stage_trace trace = 0; !r && trace < STAGE_TRACE_COUNT; trace++) {
-		char title[80];
-		struct stage_cell cell = {
-			.name = title,
-			.ours = ours,
-			.peers = { { .name = "LPM trie, same wrapper", .program_fd = lpm_wrapped(lpm) },
-				   { .name = "LPM trie, lean", .program_fd = lpm_lean(lpm) } },
-			.n_peers = 2,
-			.drops = drops,
-			.arg = listed,
-		};
-
-		snprintf(title, sizeof(title), "%s %s", name, stage_trace_name(trace));
-		if (!report_wants(stage_report(stage), title))
-			continue;
-		r = stage_trace_fill(stage, trace, packet_make, listed, HIT_PERCENT, seed);
-		r = r ? r : stage_run(stage, &cell);
-	}
-	return r;
-}
-
-static int listed_run(struct stage *stage, const char *name, struct listed *listed, uint64_t seed)
-{
-	struct ours *ours = NULL;
-	struct lpm *lpm = NULL;
-	char message[1024] = "";
-	size_t len = 0;
-	char *text = rules_text(listed, &len);
 	int r;
 
-	r = text ? ours_open(text, len, &ours, message, sizeof(message)) : -ENOMEM;
-	free(text);
-	if (r == -E2BIG || r == -EINVAL) {
-		stage_skip(stage, name, message);
-		return 0;
+	r = lpm_open(ret_lpm, message, sizeof(message));
+	for (uint32_t i = 0; !r && i < listed->n; i++) {
+		address_bytes(listed->prefixes[i].first, bytes);
+		r = lpm_add(*ret_lpm, listed->family, bytes, listed->prefixes[i].len);
 	}
-	r = r ? r : lpm_open(&lpm, message, sizeof(message));
-	r = r ? r : peer_fill(listed, lpm);
 	if (r)
-		fprintf(stderr, "%s: %s\n", name, *message ? message : strerror(-r));
-	r = r ? r : cells_run(stage, name, listed, ours, lpm, seed);
-	lpm_close(lpm);
-	ours_close(ours);
+		fprintf(stderr, "%s\n", message);
 	return r;
 }
 
-static int size_run(struct stage *stage, const struct report_options *options, int family, uint32_t n)
+static int cells_run(struct stage *stage, const char *name, struct listed *listed, const struct ours *ours)
+{
+	struct stage_cell cell = { .name = name,
+				   .ours = ours,
+				   .n_peers = 2,
+				   .drops = drops,
+				   .make = packet_make,
+				   .hit_percent = HIT_PERCENT,
+				   .arg = listed };
+	struct lpm *lpm = NULL;
+	int r;
+
+	r = peer_open(listed, &lpm);
+	if (!r) {
+		cell.peers[0] = (struct stage_peer){ .name = "LPM trie, same wrapper", .program_fd = lpm_wrapped(lpm) };
+		cell.peers[1] = (struct stage_peer){ .name = "LPM trie, lean", .program_fd = lpm_lean(lpm) };
+		r = stage_run_traces(stage, &cell);
+	}
+	lpm_close(lpm);
+	return r;
+}
+
+static int size_run(struct stage *stage, int family, uint32_t n)
 {
 	struct listed listed = { 0 };
-	char name[64];
+	struct ours *ours = NULL;
+	char *text = NULL, name[64];
+	size_t len = 0;
 	int r;
 
 	snprintf(name, sizeof(name), "ip%d %u", family, n);
-	r = listed_init(&listed, n, family, options->seed);
-	r = r ? r : listed_run(stage, name, &listed, options->seed);
+	r = listed_init(&listed, n, family, stage_options(stage)->seed);
+	if (!r)
+		text = rules_text(&listed, &len);
+	r = stage_open_ours(stage, name, text, len, &ours);
+	if (!r && ours)
+		r = cells_run(stage, name, &listed, ours);
+	ours_close(ours);
 	listed_fini(&listed);
+	return r;
+}
+
+static int sizes_run(struct stage *stage)
+{
+	int r = 0;
+
+	for (int family = 4; family <= 6; family += 2)
+		for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+			if (i != 1 || !stage_options(stage)->quick)
+				r = size_run(stage, family, stage_scaled(stage, sizes[i]));
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct report_options options;
-	struct stage *stage;
-	int r;
-
-	r = report_options_parse(argc, argv, "drop a set of prefixes in XDP; peer: the kernel's LPM trie", &options);
-	if (r)
-		return r < 0 ? 2 : 0;
-	r = stage_open("xdp-prefix", &options, &stage);
-	if (r)
-		return report_exit_code(r);
-	for (int family = 4; family <= 6; family += 2) {
-		for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-			if (i != 1 || !options.quick)
-				r = size_run(stage, &options, family, sizes[i] / options.scale ? sizes[i] / options.scale : 1);
-		}
-	}
-	r = r ? r : report_print(stage_report(stage), stdout);
-	stage_close(stage);
-	return report_exit_code(r);
+	return stage_main(argc, argv, "xdp-prefix", "drop a set of prefixes in XDP; peer: the kernel's LPM trie", sizes_run);
 }

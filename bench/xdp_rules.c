@@ -5,14 +5,11 @@
  * No loaded XDP program of the field takes such rules. So the peer is xdp-filter with a single rule, a source address that no packet
  * has: what a packet costs there at least. The oracle tries all rules in turn.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dice.h"
-#include "ours.h"
 #include "ruleset.h"
 #include "stage.h"
 #include "xdpfilter.h"
@@ -61,54 +58,50 @@ static int drops_nothing(void *arg, const struct header *header)
 	return 0;
 }
 
-static int peer_open(const char *program, struct xdpfilter **ret_peer)
+static int peer_open(struct xdpfilter **ret_peer)
 {
 	static const uint8_t documentation4[4] = { 192, 0, 2, 1 }, documentation6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
-	char message[256];
 	int r;
 
-	r = xdpfilter_open(program, ret_peer, message, sizeof(message));
-	if (r) {
-		fprintf(stderr, "%s\n", message);
-		return r;
-	}
-	r = xdpfilter_deny(*ret_peer, 4, documentation4);
+	r = xdpfilter_open(ret_peer);
+	r = r ? r : xdpfilter_deny(*ret_peer, 4, documentation4);
 	return r ? r : xdpfilter_deny(*ret_peer, 6, documentation6);
 }
 
 static int cell_run(struct stage *stage, const char *name, const struct kind *kind, struct subject_rules *subject,
-		    const struct ours *ours, const struct xdpfilter *small, const struct xdpfilter *full, uint64_t seed)
+		    const struct ours *ours, const struct xdpfilter *peer)
 {
 	struct stage_cell cell = {
 		.name = name,
 		.ours = ours,
 		.peers = { { .name = "xdp-filter " XDPFILTER_IP " 1 rule",
 			     .family = "xdp-filter",
-			     .program_fd = xdpfilter_program(small),
+			     .program_fd = xdpfilter_ip(peer),
 			     .drops = drops_nothing },
 			   { .name = "xdp-filter " XDPFILTER_ALL " 1 rule",
 			     .family = "xdp-filter",
-			     .program_fd = xdpfilter_program(full),
+			     .program_fd = xdpfilter_all(peer),
 			     .drops = drops_nothing } },
 		.n_peers = 2,
 		.drops = drops,
+		.make = packet_make,
+		.hit_percent = HIT_PERCENT,
 		.arg = subject,
 	};
 	int r;
 
-	r = stage_trace_fill(stage, kind->trace, packet_make, subject, HIT_PERCENT, seed);
-	r = r ? r : stage_run(stage, &cell);
+	r = stage_run(stage, kind->trace, &cell);
 	if (!r)
 		report_cell_number(stage_report(stage), "hit_share", (double)subject->matched / subject->asked);
 	return r;
 }
 
-static int kind_run(struct stage *stage, const struct kind *kind, uint32_t n, const struct xdpfilter *small,
-		    const struct xdpfilter *full, uint64_t seed)
+static int kind_run(struct stage *stage, const struct kind *kind, uint32_t n, const struct xdpfilter *peer)
 {
+	uint64_t seed = stage_options(stage)->seed;
 	struct subject_rules subject = { .dice = { seed } };
 	struct ours *ours = NULL;
-	char name[64], message[1024] = "";
+	char name[64];
 	char *text = NULL;
 	size_t len = 0;
 	int r;
@@ -120,58 +113,32 @@ static int kind_run(struct stage *stage, const struct kind *kind, uint32_t n, co
 	r = ruleset_init(&subject.ruleset, kind->shape, kind->family, n, seed);
 	if (!r)
 		text = ruleset_text(&subject.ruleset, &len);
-	r = text ? ours_open(text, len, &ours, message, sizeof(message)) : -ENOMEM;
-	free(text);
-	if (!r) {
-		r = cell_run(stage, name, kind, &subject, ours, small, full, seed);
-	} else if (r == -E2BIG || r == -EINVAL) {
-		stage_skip(stage, name, message);
-		r = 0;
-	} else {
-		fprintf(stderr, "%s: %s\n", name, *message ? message : strerror(-r));
-	}
+	r = stage_open_ours(stage, name, text, len, &ours);
+	if (!r && ours)
+		r = cell_run(stage, name, kind, &subject, ours, peer);
 	ours_close(ours);
 	ruleset_fini(&subject.ruleset);
 	return r;
 }
 
-static int cells_run(struct stage *stage, const struct report_options *options)
+static int cells_run(struct stage *stage)
 {
-	struct xdpfilter *small = NULL, *full = NULL;
+	struct xdpfilter *peer = NULL;
 	int r;
 
-	r = peer_open(XDPFILTER_IP, &small);
-	r = r ? r : peer_open(XDPFILTER_ALL, &full);
+	xdpfilter_fact(stage_report(stage));
+	r = peer_open(&peer);
 	for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		uint32_t n = sizes[i] / options->scale ? sizes[i] / options->scale : 1;
-
 		for (size_t k = 0; !r && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-			if (kinds[k].quick || !options->quick)
-				r = kind_run(stage, &kinds[k], n, small, full, options->seed);
+			if (kinds[k].quick || !stage_options(stage)->quick)
+				r = kind_run(stage, &kinds[k], stage_scaled(stage, sizes[i]), peer);
 		}
 	}
-	xdpfilter_close(small);
-	xdpfilter_close(full);
+	xdpfilter_close(peer);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct report_options options;
-	struct stage *stage;
-	char version[64];
-	int r;
-
-	r = report_options_parse(argc, argv, "rules of several fields in XDP; peer: xdp-filter with one rule", &options);
-	if (r)
-		return r < 0 ? 2 : 0;
-	r = stage_open("xdp-rules", &options, &stage);
-	if (r)
-		return report_exit_code(r);
-	xdpfilter_version(version, sizeof(version));
-	report_fact(stage_report(stage), "xdp-filter", "%s", version);
-	r = cells_run(stage, &options);
-	r = r ? r : report_print(stage_report(stage), stdout);
-	stage_close(stage);
-	return report_exit_code(r);
+	return stage_main(argc, argv, "xdp-rules", "rules of several fields in XDP; peer: xdp-filter with one rule", cells_run);
 }
