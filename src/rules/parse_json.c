@@ -19,6 +19,7 @@
 
 #define PATH_MAX_STEPS (2 * EXPR_DEPTH_MAX + 16)
 #define PATH_TEXT_MAX 256
+#define LINES_MAX (1u << 25) /* a short document makes no longer text than so many empty lines */
 
 struct path_step {
 	const char *member; /* or NULL: */
@@ -517,21 +518,28 @@ static void write_separator(struct writer *writer, const json_t *statement)
 {
 	const json_t *json = json_object_get(statement, "line");
 	json_int_t line = json ? json_integer_value(json) : (json_int_t)writer->line + (writer->at > 0);
+	char lines[4096];
 
-	if (line <= writer->line) {
+	if (line <= writer->line || line > LINES_MAX) { /* check_line() will refuse the second */
 		write_text(writer, writer->at ? "; " : "");
 		return;
 	}
-	for (; (json_int_t)writer->line < line && writer->at <= TEXT_MAX; writer->line++)
-		write_text(writer, "\n");
+	memset(lines, '\n', sizeof(lines));
+	while ((json_int_t)writer->line < line) {
+		size_t n = (size_t)line - writer->line;
+
+		n = n < sizeof(lines) ? n : sizeof(lines);
+		write_bytes(writer, lines, n);
+		writer->line += (unsigned)n;
+	}
 }
 
 static int check_line(struct writer *writer, const json_t *statement)
 {
 	const json_t *json = json_object_get(statement, "line");
 
-	if (json && (!json_is_integer(json) || json_integer_value(json) < 1 || json_integer_value(json) > TEXT_MAX))
-		return wrong(writer, "`line` is a number from 1");
+	if (json && (!json_is_integer(json) || json_integer_value(json) < 1 || json_integer_value(json) > LINES_MAX))
+		return wrong(writer, "`line` is a number from 1 to %u", LINES_MAX);
 	return 0;
 }
 
