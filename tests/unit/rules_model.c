@@ -21,7 +21,7 @@ static bool model_in(const struct range *range, uint32_t number)
 	return range->lo <= number && number <= range->hi;
 }
 
-static bool model_value_side(const struct test *test, const union value *value, const struct frame *frame, bool src)
+static bool model_value_side(const struct test *test, const union value *value, const struct model_frame *frame, bool src)
 {
 	const struct pkt *pkt = &frame->pkt;
 	const __u64 *addr = src ? pkt->src : pkt->dst;
@@ -42,7 +42,7 @@ static bool model_value_side(const struct test *test, const union value *value, 
 	return pkt->has_ports && value->tuple.port_lo <= port && port <= value->tuple.port_hi;
 }
 
-static bool model_side(const struct test *test, const struct frame *frame, bool src)
+static bool model_side(const struct test *test, const struct model_frame *frame, bool src)
 {
 	for (size_t i = 0; i < list_count(&test->list); i++) {
 		union value value = list_value(&test->list, i);
@@ -53,7 +53,7 @@ static bool model_side(const struct test *test, const struct frame *frame, bool 
 	return false;
 }
 
-static bool model_directions(const struct test *test, const struct frame *frame)
+static bool model_directions(const struct test *test, const struct model_frame *frame)
 {
 	bool src = model_side(test, frame, true), dst = model_side(test, frame, false);
 
@@ -127,7 +127,7 @@ static bool model_header(const struct test *test, const struct pkt *pkt)
 	}
 }
 
-static bool model_payload(const struct test *test, const struct frame *frame)
+static bool model_payload(const struct test *test, const struct model_frame *frame)
 {
 	const struct pkt *pkt = &frame->pkt;
 
@@ -140,7 +140,7 @@ static bool model_payload(const struct test *test, const struct frame *frame)
 }
 
 /* Label by label, from the root. */
-static bool model_name(const struct frame *frame, const struct wire_name *want, bool under)
+static bool model_name(const struct model_frame *frame, const struct wire_name *want, bool under)
 {
 	unsigned starts[2][128], n[2] = { 0, 0 };
 	const uint8_t *names[2] = { frame->name, want->bytes };
@@ -159,7 +159,7 @@ static bool model_name(const struct frame *frame, const struct wire_name *want, 
 	return true;
 }
 
-static bool model_names(const struct test *test, const struct frame *frame)
+static bool model_names(const struct test *test, const struct model_frame *frame)
 {
 	for (size_t i = 0; i < list_count(&test->list) && frame->name_len; i++) {
 		union value value = list_value(&test->list, i);
@@ -170,7 +170,7 @@ static bool model_names(const struct test *test, const struct frame *frame)
 	return false;
 }
 
-static bool model_deep(const struct test *test, const struct frame *frame)
+static bool model_deep(const struct test *test, const struct model_frame *frame)
 {
 	switch (test->kind) {
 	case TEST_BPF:
@@ -193,7 +193,7 @@ static bool model_protocol(const struct protocol *protocol, const struct pkt *pk
 	return !protocol->eth_type || pkt->eth_type == protocol->eth_type;
 }
 
-static bool model_test(const struct test *test, const struct frame *frame, bool diverted)
+static bool model_test(const struct test *test, const struct model_frame *frame, bool diverted)
 {
 	const struct pkt *pkt = &frame->pkt;
 
@@ -219,7 +219,7 @@ static bool model_test(const struct test *test, const struct frame *frame, bool 
 	}
 }
 
-static bool model_expr(const struct expr *expr, const struct frame *frame, bool diverted)
+static bool model_expr(const struct expr *expr, const struct model_frame *frame, bool diverted)
 {
 	if (expr->kind == EXPR_TEST)
 		return model_test(expr->test, frame, diverted);
@@ -231,7 +231,7 @@ static bool model_expr(const struct expr *expr, const struct frame *frame, bool 
 	return expr->kind == EXPR_AND;
 }
 
-void model_run(const struct rules *rules, const struct frame *frame, struct match *ret_match, uint32_t *hits)
+void model_run(const struct rules *rules, const struct model_frame *frame, struct match *ret_match, uint32_t *hits)
 {
 	enum rule_action policy = rules->policy[frame->pkt.condition];
 

@@ -12,7 +12,7 @@
 #include "rules/ast.h"
 
 /* A packet: what parse.h found in it, its bytes, and the question of its DNS message. */
-struct frame {
+struct model_frame {
 	struct pkt pkt;
 	const uint8_t *data; /* from the Ethernet header on */
 	uint32_t len;	     /* of them; pkt.frame_len may be more */
@@ -22,7 +22,7 @@ struct frame {
 };
 
 /* `hits` has a counter for each rule, and is added to. */
-void model_run(const struct rules *rules, const struct frame *frame, struct match *ret_match, uint32_t *hits);
+void model_run(const struct rules *rules, const struct model_frame *frame, struct match *ret_match, uint32_t *hits);
 /* Is the packet's source on the rule's overload list? */
 bool model_listed(const struct rule *rule, const struct pkt *pkt);
 

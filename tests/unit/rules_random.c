@@ -64,7 +64,7 @@ static const char *const bpf_pool[] = { "greater 64", "greater 512", "greater 15
 void random_frame(struct random_frame *ret_frame)
 {
 	static const uint8_t families[] = { 4, 4, 6, 6, 0 };
-	struct frame *frame = &ret_frame->frame;
+	struct model_frame *frame = &ret_frame->frame;
 	struct pkt *pkt = &frame->pkt;
 
 	memset(ret_frame, 0, sizeof(*ret_frame));

@@ -12,7 +12,7 @@
 #define RANDOM_RULES_MAX 8 /* of a random rule set */
 
 struct random_frame {
-	struct frame frame; /* its data is `bytes` */
+	struct model_frame frame; /* its data is `bytes` */
 	uint8_t bytes[42 + 64];
 };
 

@@ -33,7 +33,7 @@
 #endif
 
 struct match_env {
-	const struct frame *frame;
+	const struct model_frame *frame;
 	int tier; /* 0: one that answers everything, TIER_XDP or TIER_USER */
 	uint32_t *hits;
 };
@@ -60,7 +60,7 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
-	const struct frame *frame = env->frame;
+	const struct model_frame *frame = env->frame;
 	const uint8_t *name = IMAGE_AT(image, image->names + step->offset, uint8_t);
 
 	if (env->tier == TIER_XDP)
@@ -82,7 +82,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 
 static const struct rules *current; /* printed when a comparison fails */
 
-static void check(bool good, const char *what, const struct frame *frame)
+static void check(bool good, const char *what, const struct model_frame *frame)
 {
 	if (good)
 		return;
@@ -99,7 +99,7 @@ static bool match_equal(const struct match *a, const struct match *b)
 }
 
 /* As in life: the XDP tier first, and what it leaves open in the user tier, which counts only what the first did not. */
-static void run_tiers(const struct image *image, const struct frame *frame, struct match *ret, uint32_t *hits)
+static void run_tiers(const struct image *image, const struct model_frame *frame, struct match *ret, uint32_t *hits)
 {
 	struct match_env env = { .frame = frame, .tier = TIER_XDP, .hits = hits };
 
@@ -110,7 +110,7 @@ static void run_tiers(const struct image *image, const struct frame *frame, stru
 	match_run(&env, image, &frame->pkt, 0, ret);
 }
 
-static void check_frame(const struct rules *rules, const struct image *image, const struct frame *frame, uint32_t *all_hits)
+static void check_frame(const struct rules *rules, const struct image *image, const struct model_frame *frame, uint32_t *all_hits)
 {
 	struct match want, got;
 	static uint32_t want_hits[RULES_LARGE], hits[RULES_LARGE], tier_hits[RULES_LARGE];
@@ -156,7 +156,7 @@ static void check_text(const struct rules *rules, const struct image *image)
 	fclose(out);
 	assert_string_equal(text[0], text[1]);
 	check(image->bytes == again->bytes && !memcmp(image, again, image->bytes), "image of the printed text",
-	      &(struct frame){ 0 });
+	      &(struct model_frame){ 0 });
 	free(text[0]);
 	free(text[1]);
 	image_free(again);
@@ -178,7 +178,7 @@ static unsigned check_lint(struct rules *rules, const uint32_t *all_hits)
 		n++;
 		for (size_t j = 0; j < rules->n_rules; j++)
 			if (rules->rules[j]->statement->line == warning->line)
-				check(all_hits[j] == 0, warning->message, &(struct frame){ 0 });
+				check(all_hits[j] == 0, warning->message, &(struct model_frame){ 0 });
 	}
 	return n;
 }
