@@ -236,6 +236,7 @@ struct rules {
 	enum rule_action policy[CONDITION_COUNT]; /* 0: the default */
 	struct rules_error *warnings;
 	size_t n_warnings;
+	bool warnings_cut; /* there were more than WARNINGS_MAX */
 };
 
 void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */

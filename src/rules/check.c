@@ -17,6 +17,7 @@
 #include "rules/box.h"
 
 #define LINT_WORK_MAX 10000000u
+#define NOTES_MAX 3 /* that the warnings are not all, by each of the three bounds: told however many warnings there are */
 
 /* Rough weights, in about the ns of a 3 GHz core, chosen and not measured: they compare rules, and promise nothing of a machine. */
 #define NS_XDP_RULE 5
@@ -25,22 +26,31 @@
 #define NS_DNS 40
 #define NS_INSN 1
 
+static void add_warning(struct rules *rules, const struct rule *rule, bool note, const char *message)
+{
+	const struct statement *statement = rule->statement;
+	struct rules_error *warning = &rules->warnings[rules->n_warnings++];
+
+	source_error_line(&rules->source, statement->line, statement->at, statement->len, warning, message);
+	warning->note = note;
+}
+
 __attribute__((format(printf, 4, 5))) static void warn(struct rules *rules, const struct rule *rule, bool note,
 						       const char *format, ...)
 {
-	const struct statement *statement = rule->statement;
-	struct rules_error *warning = &rules->warnings[rules->n_warnings];
-	char message[sizeof(warning->message)];
+	char message[sizeof(rules->warnings->message)];
 	va_list args;
 
-	if (rules->n_warnings == WARNINGS_MAX)
+	if (rules->n_warnings >= WARNINGS_MAX) {
+		if (!rules->warnings_cut)
+			add_warning(rules, rule, true, "more warnings follow, from this rule on, and are not shown");
+		rules->warnings_cut = true;
 		return;
+	}
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	source_error_line(&rules->source, statement->line, statement->at, statement->len, warning, message);
-	warning->note = note;
-	rules->n_warnings++;
+	add_warning(rules, rule, note, message);
 }
 
 /* Warnings about one rule; `decided` is an earlier rule that lets nothing through to it, `diverting` the last that diverts. */
@@ -64,7 +74,7 @@ int rules_check(struct rules *rules)
 	const struct rule *decided = NULL, *diverting = NULL;
 	bool asked = false; /* a question of the user tier, or a program there, behind the last divert rule */
 
-	rules->warnings = arena_alloc(&rules->arena, WARNINGS_MAX * sizeof(*rules->warnings));
+	rules->warnings = arena_alloc(&rules->arena, (WARNINGS_MAX + NOTES_MAX) * sizeof(*rules->warnings));
 	if (!rules->warnings)
 		return -ENOMEM;
 	for (size_t i = 0; i < rules->n_rules; i++) {
@@ -109,6 +119,7 @@ struct lint {
 	struct prefixes *lengths; /* without addresses: the pairs there are */
 	size_t n_lengths;
 	uint32_t work, overlap_work;
+	bool overlap_told; /* that it is over */
 };
 
 /* The prefix cut to the family and length of `to`; false: it is a shorter one, or another family's. */
@@ -186,8 +197,6 @@ static const struct rule *lint_overlap(struct lint *lint, const struct rule *rul
 				return earlier->rule;
 		}
 	}
-	if (lint->overlap_work > LINT_WORK_MAX)
-		warn(lint->rules, rule, true, "overlaps were not looked for behind this rule: there are too many rules");
 	return NULL;
 }
 
@@ -302,6 +311,10 @@ static int lint_rule(struct lint *lint, const struct rule *rule, struct boxes *b
 	if (other)
 		warn(lint->rules, rule, true, "some of its packets are %s by the rule in line %u already",
 		     other->action == ACTION_DROP ? "dropped" : "let through", other->statement->line);
+	if (lint->overlap_work > LINT_WORK_MAX && !lint->overlap_told) {
+		add_warning(lint->rules, rule, true, "overlaps were not looked for behind this rule: there are too many rules");
+		lint->overlap_told = true;
+	}
 	return lint_remember(lint, rule, boxes);
 }
 
@@ -320,7 +333,8 @@ int rules_lint(struct rules *rules)
 			break; /* rules_check() has told what stands behind */
 		r = lint_rule(&lint, rules->rules[i], boxes);
 		if (r == 0 && lint.work > LINT_WORK_MAX) {
-			warn(rules, rules->rules[i], true, "rules from here on were not compared with those above: too many");
+			add_warning(rules, rules->rules[i], true,
+				    "rules from here on were not compared with those above: too many");
 			break;
 		}
 	}

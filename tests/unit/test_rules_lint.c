@@ -100,6 +100,31 @@ static void test_lint_max(void **state)
 	rules_free(rules);
 }
 
+/* That more is wrong than is shown, and that the comparison ended, is told behind any number of warnings. */
+static void test_lint_many(void **state)
+{
+	struct rules *rules;
+	struct text text;
+	size_t n;
+
+	(void)state;
+	repeat(text_begin(&text), 100, "count udp and tcp\n");
+	for (unsigned i = 0; i < 10000; i++) /* pairs that overlap, far down; a search by prefix takes a fourth of the steps */
+		fprintf(text.out, "%s tcp dst port %u-%u and src 10.0.%u.0/24\n", i % 2 ? "drop" : "allow", 5 * i, 5 * i + 6,
+			i / 2 % 4);
+	assert_int_equal(text_parse(&text, &rules), 0);
+	assert_int_equal(rules_lint(rules), 0);
+	n = rules_warning_count(rules);
+	assert_int_equal(n, 64 + 3);
+	assert_int_equal(rules_warning(rules, 64)->line, 65);
+	assert_string_equal(rules_warning(rules, 64)->message, "more warnings follow, from this rule on, and are not shown");
+	assert_string_equal(rules_warning(rules, n - 2)->message,
+			    "overlaps were not looked for behind this rule: there are too many rules");
+	assert_string_equal(rules_warning(rules, n - 1)->message,
+			    "rules from here on were not compared with those above: too many");
+	rules_free(rules);
+}
+
 static void test_estimate(void **state)
 {
 	static const struct {
@@ -135,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lint),
 		cmocka_unit_test(test_lint_max),
+		cmocka_unit_test(test_lint_many),
 		cmocka_unit_test(test_estimate),
 	};
 
