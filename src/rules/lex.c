@@ -32,6 +32,12 @@ static bool is_graphic(char c)
 	return c > ' ' && c < 0x7f;
 }
 
+/* Of no text that is plain ASCII. */
+static bool is_foreign(char c)
+{
+	return (unsigned char)c >= 0x7f || ((unsigned char)c < ' ' && c != '\t' && c != '\n' && c != '\r');
+}
+
 static char peek(const struct lexer *lexer, size_t ahead)
 {
 	size_t at = lexer->at + ahead;
@@ -92,7 +98,7 @@ static int lex_string(struct lexer *lexer)
 	while (peek(lexer, len) != '"') {
 		char c = peek(lexer, len);
 
-		if (c == '\0' || c == '\n')
+		if (c == '\n' || lexer->at + len == lexer->source->len)
 			return source_error(lexer->source, lexer->at, len, lexer->error, "this string is never closed");
 		if ((unsigned char)c < ' ' || c == 0x7f)
 			return source_error(lexer->source, lexer->at + len, 1, lexer->error, "control character in a string");
@@ -103,10 +109,26 @@ static int lex_string(struct lexer *lexer)
 	return 0;
 }
 
+/* What editors put in front of a text. */
+static int lex_mark(const struct lexer *lexer)
+{
+	const struct source *source = lexer->source;
+
+	if (lexer->at || source->lines_before)
+		return 0;
+	if (source->len >= 3 && memcmp(source->text, "\xef\xbb\xbf", 3) == 0)
+		return source_error(source, 0, 3, lexer->error, "a byte order mark: save the text as UTF-8 without one");
+	if (source->len >= 2 && (memcmp(source->text, "\xff\xfe", 2) == 0 || memcmp(source->text, "\xfe\xff", 2) == 0))
+		return source_error(source, 0, 2, lexer->error, "this is UTF-16: save the text as ASCII or UTF-8");
+	return 0;
+}
+
 static int lex_unknown(struct lexer *lexer)
 {
 	char c = peek(lexer, 0);
 
+	if (lex_mark(lexer) < 0)
+		return -EINVAL;
 	if (c == '\\')
 		return source_error(lexer->source, lexer->at, 1, lexer->error,
 				    "`\\` continues a line only as its last character");
@@ -154,6 +176,10 @@ int lexer_next(struct lexer *lexer)
 		return 0;
 	}
 	token->len = word_length(lexer);
+	if (token->len && is_foreign(peek(lexer, token->len)) && lexer->at + token->len < lexer->source->len) {
+		lexer->at += token->len;
+		return lex_unknown(lexer);
+	}
 	if (token->len)
 		token->kind = TOKEN_WORD;
 	else if (peek(lexer, 0) == '"')
@@ -195,7 +221,8 @@ static void error_take_line(const struct source *source, size_t at, struct rules
 		end = start;
 	if (end - start > sizeof(error->text) - 1)
 		end = start + sizeof(error->text) - 1;
-	memcpy(error->text, text + start, end - start);
+	for (size_t i = 0; start + i < end; i++)
+		error->text[i] = text[start + i] ? text[start + i] : '?';
 }
 
 int source_error_line(const struct source *source, unsigned line, size_t at, size_t width, struct rules_error *ret_error,

@@ -236,7 +236,12 @@ static const struct {
 	{ "drop \x01", 6, 1, "byte 0x01: rules are plain ASCII text (comments may hold anything)" },
 	{ "\xef\xbb\xbf"
 	  "drop udp",
-	  1, 1, "byte 0xef: rules are plain ASCII text (comments may hold anything)" },
+	  1, 3, "a byte order mark: save the text as UTF-8 without one" },
+	{ "\xff\xfe"
+	  "d",
+	  1, 2, "this is UTF-16: save the text as ASCII or UTF-8" },
+	{ "drop udp dst p\xc3\xb6rt 5", 15, 1, "byte 0xc3: rules are plain ASCII text (comments may hold anything)" },
+	{ "drop udp\x7f", 9, 1, "byte 0x7f: rules are plain ASCII text (comments may hold anything)" },
 	{ "set a { file \"x }", 14, 4, "this string is never closed" },
 	{ "set a { file \"\t\" }", 15, 1, "control character in a string" },
 };
@@ -294,9 +299,34 @@ static void test_terminal(void **state)
 	assert_int_equal(rules_parse("drop \033[31m # \x9b", 15, "f", &rules, &error), -EINVAL);
 	out = printed_error(&error, "error", NULL);
 	assert_string_equal(out, "f:1:6: error: byte 0x1b: rules are plain ASCII text (comments may hold anything)\n"
-				 "drop ?[31m # ?\n"
+				 "drop ?[31m # ??\n"
 				 "     ^\n");
 	free(out);
+}
+
+/* A NUL byte ends no text, and is shown. */
+static void test_nul(void **state)
+{
+	static const struct {
+		const char *text, *shown, *message;
+		size_t len;
+		unsigned col;
+	} cases[] = {
+		{ "drop u\0dp", "drop u?dp", "byte 0x00: rules are plain ASCII text (comments may hold anything)", 9, 7 },
+		{ "\0\0", "??", "byte 0x00: rules are plain ASCII text (comments may hold anything)", 2, 1 },
+		{ "set a { file \"a\0b\" }", "set a { file \"a?b\" }", "control character in a string", 20, 16 },
+		{ "dorp # \0 #", "dorp # ? #", "`dorp` is not a statement: did you mean `drop`?", 10, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rules *rules;
+
+		assert_int_equal(rules_parse(cases[i].text, cases[i].len, "text", &rules, &error), -EINVAL);
+		assert_string_equal(error.message, cases[i].message);
+		assert_string_equal(error.text, cases[i].shown);
+		assert_int_equal(error.col, cases[i].col);
+	}
 }
 
 int main(void)
@@ -305,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_nul),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
