@@ -21,6 +21,9 @@
 #define SET_ITEMS_MAX (1u << 24)
 #define TEXT_MAX (256u << 20)
 #define WARNINGS_MAX 64
+#define MATCH_TESTS_MAX 65536u	   /* questions of one match */
+#define RULES_TESTS_MAX (1u << 21) /* and of all */
+#define DOCUMENT_MAX (32u << 20)   /* of JSON, whose tree takes some 25 times as much */
 #define TTL_MAX_S (3650u * 86400)
 
 struct arena {
@@ -237,6 +240,7 @@ struct rules {
 	struct rules_error *warnings;
 	size_t n_warnings;
 	bool warnings_cut; /* there were more than WARNINGS_MAX */
+	size_t n_tests;	   /* in all matches, while they are parsed */
 };
 
 void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */

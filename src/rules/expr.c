@@ -611,6 +611,20 @@ static int parse_parentheses(struct parser *parser, struct expr **ret_expr)
 	return next(parser);
 }
 
+/* A chain has no depth, so what it takes to read on is bounded here. */
+static int count_test(struct parser *parser)
+{
+	if (parser->tests == MATCH_TESTS_MAX)
+		return fail(parser, "more than %u questions in one match: lists of addresses or ports belong into sets",
+			    MATCH_TESTS_MAX);
+	if (parser->rules->n_tests == RULES_TESTS_MAX)
+		return fail(parser, "more than %u questions in all rules: lists of addresses or ports belong into sets",
+			    RULES_TESTS_MAX);
+	parser->tests++;
+	parser->rules->n_tests++;
+	return 0;
+}
+
 static int parse_term(struct parser *parser, struct expr **ret_expr)
 {
 	bool negated = at_kind(parser, '!') || at_word(parser, "not");
@@ -625,6 +639,9 @@ static int parse_term(struct parser *parser, struct expr **ret_expr)
 		parser->depth--;
 		return r;
 	}
+	r = count_test(parser);
+	if (r < 0)
+		return r;
 	if (parser->carry.type != VALUE_NONE && at_value(parser, parser->carry.type)) {
 		struct qualifiers in = parser->carry;
 
@@ -676,5 +693,6 @@ int parse_match(struct parser *parser, struct expr **ret_expr)
 {
 	parser->carry = (struct qualifiers){ 0 };
 	parser->vlans = 0;
+	parser->tests = 0;
 	return parse_expr(parser, ret_expr);
 }

@@ -669,12 +669,15 @@ int rules_parse_json(const char *text, size_t len, const char *file, struct rule
 	json_t *document;
 	int r;
 
-	if (len > TEXT_MAX)
-		return file_error(file, -E2BIG, ret_error, "the text is longer than 256 MiB");
+	if (len > DOCUMENT_MAX)
+		return file_error(file, -E2BIG, ret_error, "a document is longer than %u MiB: write such rules as text",
+				  DOCUMENT_MAX >> 20);
 	document = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (!document) {
 		size_t at = error.position > 0 && (size_t)error.position <= len ? (size_t)error.position - 1 : 0;
 
+		if (json_error_code(&error) == json_error_null_character)
+			return source_error(&source, at, 1, ret_error, "a string holds no \\u0000");
 		return source_error(&source, at, 1, ret_error, "%s", error.text);
 	}
 	r = parse_document(document, file, ret_rules, ret_error);

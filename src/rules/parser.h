@@ -58,6 +58,7 @@ struct parser {
 	size_t end;		 /* of the token before */
 	unsigned depth;
 	unsigned vlans;	       /* `vlan`s of this match so far */
+	unsigned tests;	       /* questions of this match so far */
 	bool in_braces;	       /* within a list: a comma ends a value */
 	bool values_only;      /* within `port (53 or 80)` */
 	const char *directory; /* where `file` reads from, "" or with final slash; NULL: nowhere */

@@ -24,6 +24,8 @@ static void test_text_size(void **state)
 	assert_int_equal(rules_parse(text, limit + 1, "text", &rules, &error), -E2BIG);
 	assert_string_equal(error.message, "the text is longer than 256 MiB");
 	assert_int_equal(error.line, 0);
+	assert_int_equal(rules_parse_json(text, (32 << 20) + 1, "text", &rules, &error), -E2BIG);
+	assert_string_equal(error.message, "a document is longer than 32 MiB: write such rules as text");
 	free(text);
 }
 
@@ -115,7 +117,6 @@ static void test_names_shared(void **state)
 
 static void test_depth_max(void **state)
 {
-	struct image *image = NULL;
 	struct rules *rules;
 	char *deepest;
 	struct text text;
@@ -165,12 +166,30 @@ static void test_depth_max(void **state)
 	check_round_trip(rules, deepest);
 	free(deepest);
 	rules_free(rules);
+}
 
-	fputs("drop udp", text_begin(&text)); /* a chain of one kind has no depth */
-	repeat(text.out, 100000, " or tcp");
-	assert_int_equal(text_parse(&text, &rules), 0);
-	assert_int_equal(image_build(rules, 1, NULL, &image, &error), -E2BIG);
-	rules_free(rules);
+/* A chain of one kind has no depth; each question takes memory before anything else can say that there are too many. */
+static void test_questions_max(void **state)
+{
+	struct rules *rules;
+	struct text text;
+
+	(void)state;
+	for (unsigned n = 65536; n <= 65537; n++) {
+		fputs("drop udp", text_begin(&text));
+		repeat(text.out, n - 1, " or tcp");
+		assert_int_equal(text_parse(&text, &rules), n == 65536 ? 0 : -EINVAL);
+		if (n == 65536)
+			rules_free(rules);
+	}
+	assert_string_equal(error.message,
+			    "more than 65536 questions in one match: lists of addresses or ports belong into sets");
+	assert_int_equal(error.col, 8 + 65536 * 7 - 2);
+	fputs("drop port (", text_begin(&text)); /* one, and each value that takes over what stands in front */
+	repeat(text.out, 65536, "5 or ");
+	fputs("5)", text.out);
+	assert_int_equal(text_parse(&text, &rules), -EINVAL);
+	assert_int_equal(error.col, 12 + 65535 * 5);
 }
 
 static void test_sets_max(void **state)
@@ -217,9 +236,9 @@ static void test_overload_max(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text_size), cmocka_unit_test(test_rules_text_max), cmocka_unit_test(test_rules_max),
-		cmocka_unit_test(test_steps_max), cmocka_unit_test(test_names_shared),	 cmocka_unit_test(test_depth_max),
-		cmocka_unit_test(test_sets_max),  cmocka_unit_test(test_overload_max),
+		cmocka_unit_test(test_text_size),     cmocka_unit_test(test_rules_text_max), cmocka_unit_test(test_rules_max),
+		cmocka_unit_test(test_steps_max),     cmocka_unit_test(test_names_shared),   cmocka_unit_test(test_depth_max),
+		cmocka_unit_test(test_questions_max), cmocka_unit_test(test_sets_max),	     cmocka_unit_test(test_overload_max),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
