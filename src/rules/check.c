@@ -324,6 +324,10 @@ int rules_lint(struct rules *rules)
 	struct lint lint = { .rules = rules, .n_buckets = 64 };
 	int r;
 
+	if (rules->n_statements == 0) {
+		file_error(rules->source.file, 0, &rules->warnings[rules->n_warnings], "there is no rule: every packet passes");
+		rules->warnings[rules->n_warnings++].note = true;
+	}
 	while (lint.n_buckets < 2 * rules->n_rules)
 		lint.n_buckets *= 2;
 	lint.buckets = calloc(lint.n_buckets, sizeof(*lint.buckets));
