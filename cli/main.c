@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/near.h"
 #include "cli.h"
@@ -236,11 +239,20 @@ static int command_run(const struct command *command, int argc, char **argv)
 	return command->run(&arguments);
 }
 
+/* A standard file that is closed would be the next that we open: read as rules, or written over. What stands there instead fails. */
+static void reserve_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	int code;
 
+	reserve_standard_files();
 	if (argc < 2) {
 		help_print(stderr);
 		return CODE_USAGE;
