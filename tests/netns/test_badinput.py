@@ -6,6 +6,7 @@
 
 import os
 import re
+import resource
 import shutil
 
 import harness
@@ -57,6 +58,131 @@ def test_rules_errors():
                 assert caret.index("^") == got[1] - 1, done.stderr
                 assert [c == "\t" for c in caret[:got[1] - 1]] == [c == "\t" for c in source[:got[1] - 1]], done.stderr
         unchanged(lab, before)
+
+
+# What a file holds, where `spillway check` finds fault with it (line, column, and width of the caret; None: no place) and why.
+FILES = {
+    "a NUL byte": (b"drop udp dst port 5\ndrop \0 udp", (2, 6, 1), "byte 0x00"),
+    "zeros behind the text, as after a crash": (b"drop udp dst port 5\n\0\0\0\0", (2, 1, 1), "byte 0x00"),
+    "CRLF": (b"drop udp dst port 5\r\ndorp tcp\r\n", (2, 1, 4), "did you mean `drop`"),
+    "CR alone": (b"drop udp dst port 5\rcount tcp", (1, 21, 5), "found `count`"),
+    "a byte order mark": (b"\xef\xbb\xbfdrop udp dst port 5", (1, 1, 3), "byte order mark.*without"),
+    "a byte order mark and JSON": (b'\xef\xbb\xbf{"statements": []}', (1, 1, 3), "byte order mark.*without"),
+    "UTF-16": ("drop udp dst port 5".encode("utf-16"), (1, 1, 2), "UTF-16.*UTF-8"),
+    "UTF-8 within a word": ("drop udp dst p\xf6rt 5".encode(), (1, 15, 1), "byte 0xc3.*ASCII"),
+    "parentheses": (b"drop " + b"(" * 1000000, (1, 70, 1), "deeper than 64"),
+    "nots": (b"drop " + b"not " * 1000000 + b"udp", (1, 262, 3), "deeper than 64"),
+    "not closed": (b"drop udp or (tcp and port 5\n", (1, 13, 1), "never closed"),
+    "a string not closed": (b'set a { file "x\n }', (1, 14, 2), "never closed"),
+    "100 MB of rules": (b"drop udp dst port 5 and src 10.0.0.1\n" * 2800000, (65537, 1, 4), "more than 65536 rules"),
+    "100 MB of one rule": (b"drop udp" + b" or tcp" * 15000000, (1, 458758, 3), "more than 65536 questions"),
+    "100 MB of junk": (b"\xff" * 100000000, (1, 1, 1), "byte 0xff"),
+    "100 MB of JSON": (b'{"statements": [' + b"0," * 50000000 + b"0]}", None, "32 MiB.*as text"),
+    "JSON nested": (b'{"statements": ' + b"[" * 1000000, (1, 2063, 1), "depth"),
+    "JSON matches nested": (b'{"statements": [{"rule": "drop", "match": ' + b'{"not": ' * 500 + b'{"protocol": "udp"}' + b"}" * 500 +
+                            b"}]}", None, r"deeper than 64 levels|\$\.statements\[0\]"),
+    "JSON cut short": (b'{"statements": [{"rule": "drop", "match"', (1, 40, 1), "end of file"),
+    "JSON with a NUL": (b'{"statements": [{"set": "a\\u0000b", "items": []}]}', (1, 34, 1), r"holds no \\u0000"),
+    "JSON far away": (b'{"statements": [{"default": "drop", "line": 200000000}]}', None, r"\$\.statements\[0\]: `line`"),
+    "no set file": (b'drop udp dst port 5\nset a { file "gone" }', (2, 14, 6), "gone: No such file"),
+    "a set of a directory": (b'set a { file "." }', (1, 14, 3), "Is a directory"),
+    "a set that never ends": (b'set a { file "/dev/zero" }', (1, 14, 11), "line 1 is longer than 65535"),
+}
+
+# The same of the file of a set, which is named then.
+SET_FILES = {
+    "no address": (b"192.0.2.1\n999.1.1.1/33\n", (2, 1, 12), "`999.1.1.1/33` is not an address"),
+    "no address, CRLF": (b"192.0.2.1\r\n999.1.1.1/33\r\n", (2, 1, 12), "`999.1.1.1/33` is not an address"),
+    "a mask too long": (b"192.0.2.1/33\n", (1, 1, 12), "33"),
+    "a NUL byte": (b"192.0.2.1\n192.0\0.2.2\n", (2, 6, 1), "byte 0x00"),
+    "a byte order mark": (b"\xef\xbb\xbf192.0.2.1\n", (1, 1, 3), "byte order mark.*without"),
+    "two on a line": (b"192.0.2.1 192.0.2.2\n", (1, 11, 9), "one item a line"),
+    "100 MB, and the last is wrong": (b"192.0.2.1\n" * 10000000 + b"x", (10000001, 1, 1), "`x`"),
+}
+
+
+def check_bounded(*args, **options):
+    """`spillway check` with a gigabyte and a half, and 30 seconds."""
+    def bound():
+        resource.setrlimit(resource.RLIMIT_AS, (1536 << 20, 1536 << 20))
+
+    return harness.run(harness.SPILLWAY, "check", *args, check=False, timeout=30, preexec_fn=bound, errors="replace", **options)
+
+
+def faulty(done, path, place, pattern, what):
+    """One message, with its place and a caret of the right width below the right byte."""
+    lines = done.stderr.split("\n")
+    where = f":{place[0]}:{place[1]}: " if place else ": "
+    assert done.returncode == USAGE and not done.stdout, f"{what}: {done.returncode}\n{done.stdout[:500]}{done.stderr[:2000]}"
+    assert lines[0].startswith(f"{path}{where}error: ") and re.search(pattern, lines[0]), f"{what}: {done.stderr[:2000]}"
+    if not place:
+        assert len(lines) == 2, f"{what}: {done.stderr[:2000]}"
+        return
+    assert len(lines) == 4 and len(lines[1]) < 512, f"{what}: {done.stderr[:2000]}"
+    assert re.fullmatch(r"[ \t]*\^~*", lines[2]) and len(lines[2].strip()) == place[2], f"{what}: {done.stderr[:2000]}"
+    assert all(" " <= byte <= "~" or byte == "\t" for byte in lines[1]), f"{what}: {lines[1]!r}"
+
+
+def test_files():
+    """Whatever a file holds: one message that names the place, in bounded memory and time."""
+    for what, (content, place, pattern) in FILES.items():
+        with open("/run/rules", "wb") as file:
+            file.write(content)
+        faulty(check_bounded("-f", "/run/rules"), "/run/rules", place, pattern, what)
+        if b"file " in content[:100]:
+            continue
+        with open("/run/rules", "rb") as file:
+            faulty(check_bounded("-f", "-", stdin=file), "stdin", place, pattern, what + ", through stdin")
+    with open("/run/rules", "w") as file:
+        file.write('drop udp dst port 5\nset a { file "items" }\n')
+    for what, (content, place, pattern) in SET_FILES.items():
+        with open("/run/items", "wb") as file:
+            file.write(content)
+        faulty(check_bounded("-f", "/run/rules"), "/run/items", place, pattern, "set: " + what)
+
+
+def test_files_good():
+    """What is odd, and fine."""
+    for content, said in ((b"", "there is no rule: every packet passes"), (b"\n \n# x", "there is no rule"),
+                          (b"drop udp dst port 5\r\ncount tcp\r\n", ""),
+                          (b"drop " + b" or ".join(b"port %d" % port for port in range(10001)), ""),
+                          (b"count tcp # \0 \xff\n", ""), (b"# x\n" * 25000000 + b"count tcp", "")):
+        with open("/run/rules", "wb") as file:
+            file.write(content)
+        done = check_bounded("-f", "/run/rules")
+        assert done.returncode == 0 and said in done.stderr and bool(said) == bool(done.stderr), f"{content[:80]}: {done.stderr}"
+
+
+def test_standard_files_closed():
+    """A closed stdin is no empty rule set, nor is it the next file that is opened."""
+    with open("/run/rules", "w") as file:
+        file.write('set a { file "-" }\ndrop src @a\n')
+    for args, pattern in ((("-f", "-"), "stdin: cannot read.*Bad file descriptor"),
+                          (("-f", "/run/rules"), "/run/rules:1:14: error: cannot read stdin: Bad file descriptor")):
+        done = harness.run("sh", "-c", 'exec "$@" <&-', "sh", harness.SPILLWAY, "check", *args, check=False)
+        assert done.returncode == USAGE and re.search(pattern, done.stderr), f"{args}: {done}"
+    done = harness.run("sh", "-c", 'exec "$@" >&-', "sh", harness.SPILLWAY, "check", "-f", "/dev/null", check=False)
+    assert done.returncode == REFUSED and "cannot write the output" in done.stderr, done
+    done = harness.run("sh", "-c", 'exec "$@" >/dev/full', "sh", harness.SPILLWAY, "check", "-f", "/dev/null", check=False)
+    assert done.returncode == REFUSED and "cannot write the output" in done.stderr, done
+
+
+def test_file_vanishes():
+    """The rules of an apply are gone, then the file of their set: the old rules run on."""
+    with Lab() as lab:
+        lab.up(GOOD)
+        rules = lab.rules_file('set a { file "items" }\ndrop src @a')
+        with open("/run/items", "w") as file:
+            file.write("192.0.2.1\n")
+        lab.spillway("apply", "b0", "-f", rules)
+        before = lab.spillway("rules", "b0").stdout
+        os.remove("/run/items")
+        done = lab.spillway("apply", "b0", "-f", rules, check=False)
+        assert done.returncode == USAGE and re.match(rf"{rules}:1:14: error: cannot open /run/items: No such file", done.stderr), done
+        os.remove(rules)
+        refused(lab.spillway("apply", "b0", "-f", rules, check=False), USAGE, "No such file", "rules gone")
+        refused(lab.spillway("apply", "b0", "-f", "/run", check=False), USAGE, "Is a directory", "a directory")
+        assert lab.spillway("rules", "b0").stdout == before
 
 
 def test_rules_file_missing():
