@@ -61,7 +61,7 @@ static int text_open(const char *path, struct rules_text *text, bool *ret_again)
 		text->path = strdup(text->shown);
 		return text->path ? text_fill(STDIN_FILENO, text) : -ENOMEM;
 	}
-	snprintf(text->shown, sizeof(text->shown), "%s", path);
+	snprintf(text->shown, sizeof(text->shown), "%s", *path ? path : "\"\"");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;

@@ -189,6 +189,7 @@ def test_rules_file_missing():
     with Lab() as lab:
         before = lab.srv.state()
         refused(lab.spillway("up", "b0", "-f", "/run/none", check=False), USAGE, "/run/none.*No such file", "no such file")
+        refused(lab.spillway("up", "b0", "-f", "", check=False), USAGE, '^spillway: "": .*No such file', "a variable that is not set")
         refused(lab.spillway("up", "b0", check=False), USAGE, "-f", "no rules named")
         unchanged(lab, before)
 
