@@ -31,6 +31,8 @@ enum option_id {
 	OPTION_BPF_ORACLE,
 	OPTION_VERBOSE,
 	OPTION_PRINT,
+	OPTION_ITEMS,
+	OPTION_TTL,
 	OPTION_JSON,
 	OPTION_DRY_RUN,
 	OPTION_HELP,
@@ -50,10 +52,11 @@ extern const struct option_info option_table[OPTION_COUNT];
 /* What stands behind the command's name. values[] is NULL for an option not given, "" for one without argument. */
 struct arguments {
 	const char *operand; /* NULL when not given */
+	char *const *words;  /* OPERAND_IFACE_WORDS: what follows it, NULL at the end */
 	const char *values[OPTION_COUNT];
 };
 
-enum operand_kind { OPERAND_NONE, OPERAND_IFACE, OPERAND_IFACE_MAYBE, OPERAND_COMMAND_MAYBE, OPERAND_SHELL };
+enum operand_kind { OPERAND_NONE, OPERAND_IFACE, OPERAND_IFACE_WORDS, OPERAND_IFACE_MAYBE, OPERAND_COMMAND_MAYBE, OPERAND_SHELL };
 
 struct command {
 	const char *name;
@@ -74,7 +77,7 @@ void help_command(const struct command *command, FILE *out);
 int cmd_help(const struct arguments *arguments);
 int cmd_completion(const struct arguments *arguments);
 
-/* cmd_guard.c, cmd_show.c, cmd_check.c, cmd_test.c, cmd_restore.c */
+/* cmd_set.c, cmd_guard.c, cmd_show.c, cmd_check.c, cmd_test.c, cmd_restore.c */
 int cmd_up(const struct arguments *arguments);
 int cmd_down(const struct arguments *arguments);
 int cmd_apply(const struct arguments *arguments);
@@ -83,6 +86,7 @@ int cmd_rules(const struct arguments *arguments);
 int cmd_version(const struct arguments *arguments);
 int cmd_check(const struct arguments *arguments);
 int cmd_test(const struct arguments *arguments);
+int cmd_set(const struct arguments *arguments);
 int cmd_restore(const struct arguments *arguments);
 
 /* `spillway: MESSAGE` to stderr; returns the code. */

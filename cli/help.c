@@ -6,6 +6,7 @@
 static const char *const operand_usage[] = {
 	[OPERAND_NONE] = "",
 	[OPERAND_IFACE] = " IFACE",
+	[OPERAND_IFACE_WORDS] = " IFACE NAME add|del|list|replace [ITEM...]",
 	[OPERAND_IFACE_MAYBE] = " [IFACE]",
 	[OPERAND_COMMAND_MAYBE] = " [COMMAND]",
 	[OPERAND_SHELL] = " bash",
@@ -82,13 +83,22 @@ int cmd_help(const struct arguments *arguments)
 }
 
 /* What the shell offers behind an option that takes an argument. */
+static bool option_seen(unsigned id)
+{
+	for (unsigned before = 0; before < id; before++) {
+		if (strcmp(option_table[before].name, option_table[id].name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void completion_option_arguments(void)
 {
 	puts("\tcase $previous in");
 	for (unsigned id = 0; id < OPTION_COUNT; id++) {
 		const struct option_info *info = &option_table[id];
 
-		if (!info->argument)
+		if (!info->argument || option_seen(id))
 			continue;
 		if (info->letter)
 			printf("\t-%c | --%s) ", info->letter, info->name);
@@ -106,6 +116,7 @@ static void completion_operand(const struct command *command)
 {
 	switch (command->operand) {
 	case OPERAND_IFACE:
+	case OPERAND_IFACE_WORDS:
 	case OPERAND_IFACE_MAYBE:
 		fputs("$(ip -o link 2>/dev/null | awk -F'[ :@]+' '{ print $2 }')", stdout);
 		break;

@@ -23,6 +23,8 @@ const struct option_info option_table[OPTION_COUNT] = {
 	[OPTION_BPF_ORACLE] = { 0, "bpf-oracle", NULL, NULL, "let libpcap count each rule's match as well, and compare" },
 	[OPTION_VERBOSE] = { 'v', "verbose", NULL, NULL, "one line for each packet" },
 	[OPTION_PRINT] = { 0, "print", "text|json", "text json", "print only the rules, in canonical text or as JSON" },
+	[OPTION_ITEMS] = { 'f', "file", "FILE", NULL, "the items, one a line; - reads standard input" },
+	[OPTION_TTL] = { 0, "ttl", "TIME", "10m 1h 1d", "how long the items stay: 90s, 10m, 1h30m, 7d" },
 	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
 	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
 	[OPTION_HELP] = { 'h', "help", NULL, NULL, "say how to use the command" },
@@ -86,6 +88,14 @@ const struct command command_table[] = {
 		.summary = "what rules do with the packets of a capture",
 		.details = "Touches no interface. With --tier xdp and both, the XDP program itself is run, which needs root.",
 		.run = cmd_test,
+	},
+	{
+		.name = "set",
+		.operand = OPERAND_IFACE_WORDS,
+		.options = OPTION_BIT(OPTION_ITEMS) | OPTION_BIT(OPTION_TTL) | OPTION_BIT(OPTION_JSON),
+		.summary = "add, delete, replace or list items of a named set",
+		.details = "The rules run on untouched. With -f, one item a line. If one is wrong, nothing is changed.",
+		.run = cmd_set,
 	},
 	{
 		.name = "restore",
@@ -176,10 +186,15 @@ static void getopt_tables(const struct command *command, char *letters, struct o
 	*longs = (struct option){};
 }
 
-static int option_by_letter(int letter)
+static bool option_taken(const struct command *command, unsigned id)
+{
+	return (command->options | OPTION_BIT(OPTION_HELP)) & OPTION_BIT(id);
+}
+
+static int option_by_letter(const struct command *command, int letter)
 {
 	for (int id = 0; id < OPTION_COUNT; id++)
-		if (option_table[id].letter == letter)
+		if (option_table[id].letter == letter && option_taken(command, (unsigned)id))
 			return id;
 	return -1;
 }
@@ -193,7 +208,7 @@ static int options_parse(const struct command *command, int argc, char **argv, s
 	getopt_tables(command, letters, longs);
 	opterr = 0;
 	while ((got = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		int id = got > OPTION_COUNT ? option_by_letter(got) : got - 1;
+		int id = got > OPTION_COUNT ? option_by_letter(command, got) : got - 1;
 
 		if (got == '?')
 			return usage_error(command, "unknown option ",
@@ -207,12 +222,14 @@ static int options_parse(const struct command *command, int argc, char **argv, s
 
 static int operand_check(const struct command *command, int argc, char **argv, struct arguments *arguments)
 {
-	bool needed = command->operand == OPERAND_IFACE || command->operand == OPERAND_SHELL;
+	bool words = command->operand == OPERAND_IFACE_WORDS;
+	bool iface = words || command->operand == OPERAND_IFACE;
 	int count = argc - optind;
 
-	if (count == 0 && needed)
-		return usage_error(command, command->operand == OPERAND_IFACE ? "which interface?" : "which shell?", "");
-	if (count > (command->operand == OPERAND_NONE ? 0 : 1))
+	if (count == 0 && (iface || command->operand == OPERAND_SHELL))
+		return usage_error(command, iface ? "which interface?" : "which shell?", "");
+	arguments->words = words ? argv + optind + 1 : NULL; /* argv ends in NULL */
+	if (!words && count > (command->operand == OPERAND_NONE ? 0 : 1))
 		return usage_error(command, "unexpected ", argv[argc - 1]);
 	arguments->operand = count ? argv[optind] : NULL;
 	return CODE_OK;
