@@ -52,7 +52,8 @@
 #define SET_FAR6_MARK (1ull << 63) /* set in what is hashed, so that 28 and 48 bits differ */
 #define SET_NUMBERS 65536u
 #define SET_BIT_SEQUENCE 0x077cb531u /* every five bits of it differ (de Bruijn) */
-#define SET_BYTES_MAX (1u << 29)     /* further than the verifier lets an offset go */
+#define SET_BYTES_MIN (1u << 16)
+#define SET_BYTES_MAX (1u << 29) /* further than the verifier lets an offset go */
 
 /* Entry of a node, and its fields. */
 #define SET_NODE_ENTRIES 256u
@@ -118,6 +119,7 @@ struct set_block {
 	__u8 bit_numbers[32];	 /* which bit is set in x: at (x * SET_BIT_SEQUENCE) >> 27; BPF has no instruction for it */
 	struct set_head heads[SET_IDS_MAX];
 };
+_Static_assert(sizeof(struct set_block) <= SET_BYTES_MIN, "the smallest block holds the header");
 
 #ifdef __bpf__
 #define set_load(p) (*(const volatile typeof(*(p)) *)(p))
@@ -435,30 +437,68 @@ static __always_inline int set_has_addr(const struct set_block *block, __u32 set
 	return set_has_wide(block, &query, 0);
 }
 
+/* The search for a tuple: once for each number of port bits that the set's tuples compare. */
+struct set_services {
+	const struct set_block *block;
+	struct set_query query; /* its tag without port */
+	__u32 lens;		/* bits still to be asked */
+	__u32 port;
+	__u32 found;
+};
+
+/* 1: the search is over. */
+static __always_inline long set_services_turn(struct set_services *services)
+{
+	const struct set_block *block = services->block;
+	__u32 bit = services->lens & -services->lens, len = block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & 31;
+	struct set_query query = services->query;
+
+	if (!bit)
+		return 1;
+	services->lens &= ~bit;
+	query.tag |= (__u64)len << SET_TAG_PORT_LEN_SHIFT | ((__u64)services->port & (0xffff0000u >> len) & 0xffff)
+								    << SET_TAG_PORT_SHIFT;
+	services->found = (__u32)set_has_wide(block, &query, 1);
+	return services->found;
+}
+
+#ifdef __bpf__
+static long set_services_turns(__u32 n, void *services)
+{
+	(void)n;
+	return set_services_turn(services);
+}
+
+static __always_inline void set_services_run(struct set_services *services)
+{
+	bpf_loop(SET_PORT_LENS, set_services_turns, services, 0);
+}
+#else
+static __always_inline void set_services_run(struct set_services *services)
+{
+	while (!set_services_turn(services))
+		;
+}
+#endif
+
 /* Is (address, protocol, port) in the set? `port` negative: the packet has none, and only tuples of any port may hold. */
 static __always_inline int set_has_tuple(const struct set_block *block, __u32 set, __u32 family, const __u64 addr[2], __u8 proto,
 					 __s32 port)
 {
-	__u32 lens = set_load(&block->heads[set & (SET_IDS_MAX - 1)].port_lens), n;
-	struct set_query query;
+	struct set_services services = { .block = block, .port = (__u32)port };
 
 	if (family != 4 && family != 6)
 		return 0;
+	services.lens = set_load(&block->heads[set & (SET_IDS_MAX - 1)].port_lens);
 	if (port < 0)
-		lens &= 1;
-	query.hi = family == 4 ? (__u64)set_be32((__u32)addr[0]) << 32 : set_be64(addr[0]);
-	query.lo = family == 4 ? 0 : set_be64(addr[1]);
-	for (n = 0; n < SET_PORT_LENS && lens; n++) {
-		__u32 bit = lens & -lens, len = block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & 31;
-
-		query.tag = (__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) |
-			    (__u64)proto << SET_TAG_PROTO_SHIFT | (__u64)len << SET_TAG_PORT_LEN_SHIFT |
-			    ((__u64)(__u32)port & (0xffff0000u >> len) & 0xffff) << SET_TAG_PORT_SHIFT;
-		if (set_has_wide(block, &query, 1))
-			return 1;
-		lens &= ~bit;
-	}
-	return 0;
+		services.lens &= 1;
+	services.query.hi = family == 4 ? (__u64)set_be32((__u32)addr[0]) << 32 : set_be64(addr[0]);
+	services.query.lo = family == 4 ? 0 : set_be64(addr[1]);
+	services.query.tag =
+		(__u64)set << SET_TAG_SET_SHIFT | (family == 6 ? SET_TAG_IP6 : 0) | (__u64)proto << SET_TAG_PROTO_SHIFT;
+	if (services.lens)
+		set_services_run(&services);
+	return (int)services.found;
 }
 
 /* Is the number (port, length, ...) in the set? */
