@@ -37,6 +37,13 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0;
 }
 
+/* Nor for what is in a set. */
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	(void)env, (void)step, (void)pkt;
+	return 0;
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {

@@ -20,6 +20,7 @@
 #include "load_text.h"
 #include "report.h"
 #include "rules/rules.h"
+#include "sets/store.h"
 
 #define SMALL 10000u   /* entries up to which a measurement is three loads */
 #define LARGE 1000000u /* entries from which on a cell has fewer rounds: a peer takes seconds */
@@ -29,14 +30,13 @@ struct load {
 	struct report *report;
 	struct report_options options;
 	struct xdp *xdp;
-	uint32_t generation;
 	struct load_texts texts;
 	size_t n;
 	double nft_start_ns, ipset_start_ns; /* of a process that loads nothing */
 	struct rules_error error;
 	double ours_ns, parse_ns, build_ns, publish_ns; /* of the last turn */
 	int result;
-	size_t image_bytes;
+	size_t image_bytes, block_bytes;
 	unsigned failed;
 };
 
@@ -48,24 +48,41 @@ static double now_ns(void)
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static int publish(struct load *load, const struct image *image)
+static int block_fill(struct load *load, struct set_table *table, struct xdp_block *ret_block)
 {
-	const struct image *published;
-	char message[256];
-	int r = xdp_reserve(load->xdp, image->bytes, image->n_rules, message, sizeof(message));
+	int r = xdp_block_new(load->xdp, ret_block);
 
 	if (!r)
-		r = xdp_publish(load->xdp, image, &published);
-	else
+		r = set_table_place(table, ret_block->at, ret_block->bytes);
+	return r;
+}
+
+static int publish(struct load *load, const struct image *image, struct set_store *store)
+{
+	struct set_table *table = set_store_table(store);
+	size_t bytes = set_store_count(store) ? set_table_bytes(table) : 0;
+	const struct classifier *published;
+	struct xdp_block block = { .at = NULL };
+	char message[256];
+	int r = xdp_reserve(load->xdp, image->bytes, bytes, image->n_rules, message, sizeof(message));
+
+	if (r < 0)
 		snprintf(load->error.message, sizeof(load->error.message), "%s", message);
+	else
+		r = bytes ? block_fill(load, table, &block) : 0;
+	if (!r)
+		r = xdp_publish(load->xdp, image, &block, store, &published);
 	if (!r)
 		xdp_forget_older(load->xdp);
+	xdp_block_free(&block);
+	load->block_bytes = r ? 0 : bytes;
 	return r;
 }
 
 static int load_once(struct load *load)
 {
 	struct image *image = NULL;
+	struct set_store *store = NULL;
 	struct rules *rules;
 	double start = now_ns(), parsed, built;
 	int r = rules_load(load->texts.rules, &rules, &load->error);
@@ -73,15 +90,18 @@ static int load_once(struct load *load)
 	if (r)
 		return r;
 	parsed = now_ns();
-	r = image_build(rules, ++load->generation, NULL, &image, &load->error);
+	r = image_build(rules, 1, NULL, &image, &load->error);
+	if (!r)
+		r = set_store_new(rules, 0, &store);
 	built = now_ns();
 	if (!r)
-		r = publish(load, image);
+		r = publish(load, image, store);
 	load->parse_ns = parsed - start;
 	load->build_ns = built - parsed;
 	load->publish_ns = now_ns() - built;
 	load->image_bytes = r ? 0 : image->bytes;
 	image_free(image);
+	set_store_free(store);
 	rules_free(rules);
 	return r;
 }
@@ -226,6 +246,7 @@ static int cell_measure(struct load *load, const char *cell, bool with_ipset)
 		report_cell_number(load->report, "build_ms", load->build_ns * 1e-6);
 		report_cell_number(load->report, "publish_ms", load->publish_ns * 1e-6);
 		report_cell_number(load->report, "image_bytes", (double)load->image_bytes);
+		report_cell_number(load->report, "block_bytes", (double)load->block_bytes);
 	}
 	command_run(nft_clear, NULL);
 	command_run(ipset_clear, NULL);

@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 
 #include "base/refuse.h"
+#include "control/offline.h"
 #include "control/xdp.h"
 #include "rules/rules.h"
 
@@ -20,45 +21,52 @@ static int refuse_rules(int error, const struct rules_error *why, char *ret_mess
 	return refuse(error, ret_message, size, "rules:%u:%u: %s", why->line, why->col, why->message);
 }
 
-static int image_from_text(const char *text, size_t len, struct image **ret_image, char *ret_message, size_t size)
+static int offline_from_text(const char *text, size_t len, struct offline *ret_offline, char *ret_message, size_t size)
 {
-	struct rules_error why;
+	struct rules_error why = { .message = "out of memory" };
 	struct rules *rules;
 	int r;
 
 	r = rules_parse(text, len, "rules", &rules, &why);
 	if (r)
 		return refuse_rules(r, &why, ret_message, size);
-	r = image_build(rules, 1, NULL, ret_image, &why);
+	r = offline_open(rules, ret_offline, &why);
 	rules_free(rules);
 	return r ? refuse_rules(r, &why, ret_message, size) : 0;
 }
 
-static int publish(struct ours *ours, const struct image *image, char *ret_message, size_t size)
+static int publish(struct ours *ours, const struct offline *offline, char *ret_message, size_t size)
 {
-	const struct image *published;
+	const struct image *image = offline->image;
+	const struct classifier *published;
+	struct xdp_block block;
 	int r;
 
 	r = xdp_load(&ours->xdp, ret_message, size);
 	if (!r)
-		r = xdp_reserve(ours->xdp, image->bytes, image->n_rules, ret_message, size);
-	if (r)
+		r = xdp_reserve(ours->xdp, image->bytes, offline->block_bytes, image->n_rules, ret_message, size);
+	if (r < 0)
 		return r;
-	r = xdp_publish(ours->xdp, image, &published);
+	r = xdp_block_new(ours->xdp, &block);
+	if (!r) {
+		memcpy(block.at, offline->block, offline->block_bytes);
+		r = xdp_publish(ours->xdp, image, &block, NULL, &published);
+		xdp_block_free(&block);
+	}
 	return r ? refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r)) : 0;
 }
 
 int ours_open(const char *text, size_t len, struct ours **ret_ours, char *ret_message, size_t size)
 {
 	struct ours *ours = calloc(1, sizeof(*ours));
-	struct image *image = NULL;
+	struct offline offline = { 0 };
 	int r = ours ? 0 : refuse(-ENOMEM, ret_message, size, "out of memory");
 
 	if (!r)
-		r = image_from_text(text, len, &image, ret_message, size);
+		r = offline_from_text(text, len, &offline, ret_message, size);
 	if (!r)
-		r = publish(ours, image, ret_message, size);
-	image_free(image);
+		r = publish(ours, &offline, ret_message, size);
+	offline_close(&offline);
 	if (r)
 		ours_close(ours);
 	else

@@ -12,10 +12,12 @@
 #include "act/limit.h"
 #include "act/verdict.h"
 #include "classify/match.h"
+#include "classify/set_field.h"
 #include "port/cell.h"
 
 struct match_env {
 	struct xdp_md *ctx;
+	__u32 set_slot; /* of the image's set block */
 };
 
 struct image_map {
@@ -33,6 +35,22 @@ struct {
 	__type(key, __u32);
 	__array(values, struct image_map);
 } images SEC(".maps");
+
+struct set_block_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, SET_BYTES_MIN); /* as of images */
+};
+
+/* The named sets of the image that runs, at IMAGE_SET_SLOT(); user space changes them in place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, IMAGE_SET_SLOTS);
+	__type(key, __u32);
+	__array(values, struct set_block_map);
+} set_blocks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -118,6 +136,21 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 
 	(void)env;
 	return buckets && shared && !shared->unlimited && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
+}
+
+/* Not static: the verifier goes through a global function once, and not again at each place where a step is asked. */
+__noinline int set_step_answer(const struct image_step *step, const struct pkt *pkt, __u32 slot)
+{
+	__u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(&set_blocks, &slot);
+	const struct set_block *block = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+
+	return step && pkt && block ? set_has_field(block, step, pkt) : 0;
+}
+
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return set_step_answer(step, pkt, env->set_slot);
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
@@ -223,6 +256,7 @@ int spillway_xdp(struct xdp_md *ctx)
 	if (!image)
 		return end(VERDICT_NO_IMAGE_PASS, pkt->frame_len, XDP_PASS);
 
+	env.set_slot = IMAGE_SET_SLOT(image);
 	match_run_in(&scratch->state, &env, image, pkt, 1, match);
 
 	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))

@@ -13,6 +13,7 @@
 
 #include "base/version.h"
 #include "cli.h"
+#include "control/offline.h"
 #include "control/oracle.h"
 #include "control/testrun.h"
 #include "port/capture.h"
@@ -27,7 +28,7 @@ struct test {
 	enum testrun_tier tier;
 	bool json, verbose;
 	struct rules_text text;
-	struct image *image;
+	struct offline offline;
 	struct capture *capture;
 	struct testrun *run;
 	struct rules *alone; /* the oracle's copy of the rules */
@@ -61,7 +62,7 @@ static int test_build(struct test *test)
 	struct rules_error error = {};
 	int r;
 
-	r = image_build(test->text.rules, 1, NULL, &test->image, &error);
+	r = offline_open(test->text.rules, &test->offline, &error);
 	if (r == 0)
 		return CODE_OK;
 	if (!error.message[0])
@@ -82,11 +83,11 @@ static int test_open_tier(struct test *test, const char *wanted)
 			test->tier = (enum testrun_tier)i;
 	if (wanted && strcmp(wanted, tier_names[test->tier]) != 0)
 		return fail(CODE_USAGE, "no tier \"%s\": xdp, user or both", wanted);
-	r = testrun_open(test->tier, test->image, &test->run, message, sizeof(message));
+	r = testrun_open(test->tier, &test->offline.classifier, &test->run, message, sizeof(message));
 	if (r < 0 && !wanted) {
 		fprintf(stderr, "spillway: only the host's classifier is asked (--tier user): %s\n", message);
 		test->tier = TESTRUN_USER;
-		r = testrun_open(test->tier, test->image, &test->run, message, sizeof(message));
+		r = testrun_open(test->tier, &test->offline.classifier, &test->run, message, sizeof(message));
 	}
 	if (r < 0)
 		return fail(r == -EPERM || r == -EACCES ? CODE_PERMISSION : CODE_REFUSED, "--tier %s: %s", tier_names[test->tier],
@@ -135,7 +136,7 @@ static void test_fini(struct test *test)
 	rules_free(test->alone);
 	testrun_close(test->run);
 	capture_close(test->capture);
-	image_free(test->image);
+	offline_close(&test->offline);
 	rules_text_fini(&test->text);
 }
 

@@ -15,11 +15,12 @@
 struct request {
 	const char *cmd, *ifname, *mode, *reinject, *rules, *rules_file;
 	json_int_t queue, cpu; /* -1: auto */
+	const json_t *json;    /* all of it, for who wants more */
 };
 
 static const char *request_parse(const json_t *json, struct request *ret_request)
 {
-	struct request request = { .queue = -1, .cpu = -1 };
+	struct request request = { .queue = -1, .cpu = -1, .json = json };
 	json_error_t problem;
 	static char text[sizeof(problem.text)];
 
@@ -294,6 +295,25 @@ static json_t *answer_rules(struct daemon *daemon, const struct ipc_peer *peer, 
 		document(json_pack("{s:s, s:o}", "ifname", request->ifname, "rules", guard_rules(daemon->guards[index]))));
 }
 
+/* To list is for anybody; `changes` of the table below is for whole commands. */
+static json_t *answer_set(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request)
+{
+	const char *op = json_string_value(json_object_get(request->json, "op"));
+	const char *set = json_string_value(json_object_get(request->json, "set"));
+	bool lists = op && strcmp(op, "list") == 0;
+	int index = guard_find(daemon, request->ifname);
+	json_t *reply;
+
+	if (index < 0)
+		return reply_not_armed(request->ifname);
+	if (!lists && !peer->may_change)
+		return ipc_reply_error(CODE_PERMISSION, "set: only root and the group %s may change a set", IPC_GROUP);
+	reply = guard_set(daemon->guards[index], request->json);
+	if (!lists && json_is_true(json_object_get(reply, "ok")) && strcmp(op, "stage") != 0)
+		log_info("%s: set %s: %s for uid %d", request->ifname, set, op, (int)peer->uid);
+	return reply;
+}
+
 static json_t *answer_version(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request)
 {
 	(void)daemon;
@@ -316,9 +336,13 @@ static const struct {
 	bool needs_iface; /* "ifname" must be there */
 	json_t *(*answer)(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request);
 } requests[] = {
-	{ "up", true, true, answer_up },	{ "down", true, true, answer_down },
-	{ "apply", true, true, answer_apply },	{ "status", false, false, answer_status },
-	{ "rules", false, true, answer_rules }, { "version", false, false, answer_version },
+	{ "up", true, true, answer_up },
+	{ "down", true, true, answer_down },
+	{ "apply", true, true, answer_apply },
+	{ "status", false, false, answer_status },
+	{ "rules", false, true, answer_rules },
+	{ "set", false, true, answer_set },
+	{ "version", false, false, answer_version },
 	{ "stop", true, false, answer_stop },
 };
 

@@ -59,12 +59,12 @@ static void path_disclaim(struct path *path)
 }
 
 /* One diverted frame's verdict, counted. 1: valid, to be reinjected. */
-static int path_judge(struct path *path, const struct image *image, const struct frame *frame)
+static int path_judge(struct path *path, const struct classifier *classifier, const struct frame *frame)
 {
 	struct match match;
 	struct pkt pkt;
 
-	classify(image, frame->data, frame->len, false, &path->tally, &pkt, &match);
+	classify(classifier, frame->data, frame->len, false, &path->tally, &pkt, &match);
 	if (match.action == ACTION_DROP) {
 		tally_add(&path->tally, match.condition ? VERDICT_USER_CONDITION_DROP : VERDICT_USER_DROP, 1, frame->len);
 		return 0;
@@ -90,12 +90,12 @@ static void path_reinject(struct path *path, const struct frame *valid, uint32_t
 static uint32_t path_turn(struct path *path, struct port *port)
 {
 	struct frame frames[PATH_BATCH], valid[PATH_BATCH];
-	const struct image *image = atomic_load_explicit(&path->image, memory_order_acquire);
+	const struct classifier *classifier = atomic_load_explicit(&path->classifier, memory_order_acquire);
 	uint32_t n, n_valid = 0;
 
 	n = port_recv(port, frames, PATH_BATCH);
 	for (uint32_t i = 0; i < n; i++) {
-		if (path_judge(path, image, &frames[i]))
+		if (path_judge(path, classifier, &frames[i]))
 			valid[n_valid++] = frames[i];
 	}
 	path_reinject(path, valid, n_valid);
@@ -156,13 +156,17 @@ int path_run(struct path *path)
 	return r;
 }
 
-int path_set_image(struct path *path, const struct image *image, bool running)
+int path_set_classifier(struct path *path, const struct classifier *classifier, bool running)
 {
-	unsigned long turn;
+	atomic_store_explicit(&path->classifier, classifier, memory_order_release);
+	return path_wait_turn(path, running);
+}
 
-	atomic_store_explicit(&path->image, image, memory_order_release);
-	turn = atomic_load_explicit(&path->turns, memory_order_acquire);
-	/* Two turns on, the turn that may have loaded the old image is over. */
+int path_wait_turn(struct path *path, bool running)
+{
+	unsigned long turn = atomic_load_explicit(&path->turns, memory_order_acquire);
+
+	/* Two turns on, the turn that may have loaded what was there before is over. */
 	for (int waited_ms = 0; waited_ms < 1000; waited_ms++) {
 		if (!running || atomic_load_explicit(&path->turns, memory_order_acquire) >= turn + 2)
 			return 0;

@@ -22,9 +22,9 @@ struct path {
 	uint32_t n_ports;
 	struct cells *cells; /* shared with the XDP program: heartbeat, backlog */
 	struct reinject *reinject;
-	_Atomic(const struct image *) image; /* swapped by the control thread, see path_set_image() */
+	_Atomic(const struct classifier *) classifier; /* swapped by the control thread, see path_set_classifier() */
 	atomic_bool stop;
-	atomic_ulong turns;	      /* of the loop: each is a moment at which the worker holds no image */
+	atomic_ulong turns;	      /* of the loop: each is a moment at which the worker holds no classifier */
 	struct tally tally;	      /* written by the worker only */
 	struct robust_list_head will; /* what the kernel does when the worker dies: see path_claim() */
 	struct robust_list bequest;
@@ -34,9 +34,11 @@ struct path {
 int path_run(struct path *path);
 
 /*
- * Let the worker use another image. 0 once it no longer reads the old one, or does not run; -ETIMEDOUT if it hangs: then it may
- * read the old one when it wakes up, which must stay.
+ * Let the worker use another classifier. 0 once it no longer reads the old one, or does not run; -ETIMEDOUT if it hangs: then it
+ * may read the old one when it wakes up, which must stay.
  */
-int path_set_image(struct path *path, const struct image *image, bool running);
+int path_set_classifier(struct path *path, const struct classifier *classifier, bool running);
+/* The same wait for what a classifier leads to and has been changed in place. */
+int path_wait_turn(struct path *path, bool running);
 
 #endif

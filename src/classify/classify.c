@@ -7,6 +7,8 @@
 
 #include "classify/dns.h"
 #include "classify/match.h"
+#include "classify/set_field.h"
+#include "sets/store.h"
 
 /* The question name of the packet at hand: parsed when the first rule asks, kept for the next. */
 struct question {
@@ -17,6 +19,7 @@ struct question {
 };
 
 struct match_env {
+	const struct classifier *classifier;
 	const uint8_t *data;
 	uint32_t len;
 	struct tally *tally;
@@ -50,6 +53,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return limit_exceeded(env->tally->limits, rule, key, bytes, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 }
 
+static int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return env->classifier->block && set_has_field(env->classifier->block, step, pkt);
+}
+
 static const struct question *question_of(const struct match_env *env, const struct pkt *pkt)
 {
 	struct question *question = env->question;
@@ -81,6 +89,25 @@ static bool match_name(const struct question *question, const struct image *imag
 	return question->len == step->len && !memcmp(question->name, name, step->len);
 }
 
+static bool match_name_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	const struct question *question = question_of(env, pkt);
+	const struct names *names = env->classifier->store ? set_store_names(env->classifier->store, step->lo) : NULL;
+
+	if (!question->len || !names)
+		return false;
+	return step->kind == STEP_DNS_UNDER_SET ? names_under(names, question->name, question->len)
+						: names_has(names, question->name, question->len);
+}
+
+static bool match_type_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	const struct set_block *block = env->classifier->block;
+	int type = question_of(env, pkt)->type;
+
+	return type >= 0 && block && set_has_number(block, step->lo, (uint32_t)type);
+}
+
 /* The tcpdump expression's program. Before an image is published, image_check() has let libpcap judge each. */
 static bool match_bpf(const struct match_env *env, const struct image *image, const struct image_step *step)
 {
@@ -100,6 +127,11 @@ static bool match_answer(const struct match_env *env, const struct image *image,
 	}
 	case STEP_DNS_VALID:
 		return question_of(env, pkt)->type >= 0;
+	case STEP_DNS_UNDER_SET:
+	case STEP_DNS_NAME_SET:
+		return match_name_set(env, step, pkt);
+	case STEP_DNS_TYPE_SET:
+		return match_type_set(env, step, pkt);
 	default:
 		return match_name(question_of(env, pkt), image, step);
 	}
@@ -111,13 +143,13 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return match_answer(env, image, step, pkt) ? DEEP_YES : DEEP_NO;
 }
 
-void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
+void classify(const struct classifier *classifier, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
 	      struct pkt *ret_pkt, struct match *ret_match)
 {
 	struct question question;
-	struct match_env env = { .data = data, .len = len, .tally = tally, .question = &question };
+	struct match_env env = { .classifier = classifier, .data = data, .len = len, .tally = tally, .question = &question };
 
 	question.parsed = false; /* the name itself need not be cleared a million times a second */
 	parse_frame(data, data + len, ret_pkt);
-	match_run(&env, image, ret_pkt, counting, ret_match);
+	match_run(&env, classifier->image, ret_pkt, counting, ret_match);
 }

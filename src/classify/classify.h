@@ -19,11 +19,21 @@ struct tally {
 	struct limits *limits;		       /* buckets shared with the XDP program; NULL: no rate is ever exceeded */
 };
 
+struct set_block;
+struct set_store;
+
+/* What a frame is asked: an image, and the sets that its steps name. They are swapped together. All borrowed. */
+struct classifier {
+	const struct image *image;
+	const struct set_block *block; /* addresses, tuples and numbers; NULL: every set is empty */
+	const struct set_store *store; /* DNS names; NULL likewise */
+};
+
 /*
  * What the rules say of the frame, deep questions included. *ret_pkt gets the headers. `counting`: count rule hits from the first
  * rule on (nobody has seen the packet before), or only what the XDP tier left open.
  */
-void classify(const struct image *image, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
+void classify(const struct classifier *classifier, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
 	      struct pkt *ret_pkt, struct match *ret_match);
 
 static inline void tally_add(struct tally *tally, enum verdict verdict, uint64_t packets, uint64_t bytes)

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "classify/match.h"
+#include "classify/set_field.h"
 
 struct match_env {
+	const struct set_block *block;
 	const uint8_t *data;
 	uint32_t len;
 	struct tally *tally;
@@ -35,6 +37,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0;
 }
 
+static int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return env->block && set_has_field(env->block, step, pkt);
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
@@ -42,13 +49,13 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return DEEP_ASK_USER_TIER;
 }
 
-void foretell(const struct image *image, const uint8_t *data, uint32_t len, struct tally *tally, struct pkt *ret_pkt,
+void foretell(const struct classifier *classifier, const uint8_t *data, uint32_t len, struct tally *tally, struct pkt *ret_pkt,
 	      struct match *ret_match)
 {
-	struct match_env env = { .data = data, .len = len, .tally = tally };
+	struct match_env env = { .block = classifier->block, .data = data, .len = len, .tally = tally };
 
 	parse_frame(data, data + len, ret_pkt);
-	match_run(&env, image, ret_pkt, 1, ret_match);
+	match_run(&env, classifier->image, ret_pkt, 1, ret_match);
 }
 
 enum verdict foretell_verdict(const struct match *match)

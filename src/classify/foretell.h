@@ -12,7 +12,7 @@
 #include "classify/classify.h"
 
 /* *ret_match and the rule hits in *tally are those of the XDP tier. Verdicts are not counted. */
-void foretell(const struct image *image, const uint8_t *data, uint32_t len, struct tally *tally, struct pkt *ret_pkt,
+void foretell(const struct classifier *classifier, const uint8_t *data, uint32_t len, struct tally *tally, struct pkt *ret_pkt,
 	      struct match *ret_match);
 
 /* The verdict of the XDP tier, if the user tier has room for everything: VERDICT_DIVERT is what it gets. */

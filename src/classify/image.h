@@ -20,6 +20,9 @@
  *	steps     the residual programs and overload lists
  *	names     DNS names in wire form
  *	insns     classic BPF of tcpdump expressions
+ *
+ * Named sets are not in it: a step names one by its id, and the set block (set.h) of this image holds them all. So a set changes
+ * while the image stays.
  */
 #ifndef SPILLWAY_CLASSIFY_IMAGE_H
 #define SPILLWAY_CLASSIFY_IMAGE_H
@@ -27,7 +30,7 @@
 #include <linux/types.h>
 
 #define IMAGE_MAGIC 0x4c495053u /* "SPIL" in memory on a little-endian host */
-#define IMAGE_VERSION 2u
+#define IMAGE_VERSION 3u
 #define IMAGE_BYTES_MIN (1u << 18) /* smallest and */
 #define IMAGE_BYTES_MAX (1u << 27) /* largest size class of an image; powers of two */
 #define IMAGE_RULES_MAX 65536u	   /* power of two */
@@ -89,12 +92,34 @@ enum step_kind {
 	STEP_OPTIONS,	/* IPv4 options; IPv6 hop-by-hop or destination options */
 	STEP_ETHER,	/* `len` bytes at `offset` in the frame, compared as in STEP_PAYLOAD */
 	STEP_VLAN,	/* offset = 0: outer tag, 1: inner; lo..hi: identifier */
+	STEP_SET,	/* offset = enum set_field; lo = the set's id in the block (set.h), hi = family or 0: either */
 	STEP_DNS_UNDER, /* user tier: question name equals or lies under names[offset .. offset+len), wire form, lower case */
 	STEP_DNS_NAME,	/* user tier: question name equals names[offset ..] */
 	STEP_DNS_TYPE,	/* user tier: lo..hi: the question's type */
 	STEP_DNS_VALID, /* user tier: there is a question that can be read */
-	STEP_BPF,	/* user tier: insns[offset .. offset+len) accepts the frame */
+	STEP_DNS_UNDER_SET, /* user tier: the question name or one above it is in names set lo (index among the rules' sets) */
+	STEP_DNS_NAME_SET,  /* user tier: the question name is in names set lo */
+	STEP_DNS_TYPE_SET,  /* user tier: the question's type is in set lo of the block */
+	STEP_BPF,	    /* user tier: insns[offset .. offset+len) accepts the frame */
 	STEP_KIND_COUNT,
+};
+
+/* What STEP_SET looks for in its set: an address, an address with protocol and port of its side, or, from SET_SRC_PORT on, a number. */
+enum set_field {
+	SET_SRC,
+	SET_DST,
+	SET_SRC_TUPLE,
+	SET_DST_TUPLE,
+	SET_SRC_PORT,
+	SET_DST_PORT,
+	SET_L4_PROTO,
+	SET_LEN,
+	SET_IP_LEN,
+	SET_TTL,
+	SET_DSCP,
+	SET_VLAN,
+	SET_INNER_VLAN,
+	SET_FIELD_COUNT,
 };
 
 /* What part of an IP packet a frame holds (pkt.frag, STEP_FRAG). Exactly one of the first three, if it is one. */
@@ -220,7 +245,7 @@ enum pkt_condition {
 struct image {
 	__u32 magic, version;
 	__u32 bytes;	  /* of all regions together */
-	__u32 generation; /* grows by one with each published image */
+	__u32 generation; /* grows by one with each published image; see IMAGE_SET_SLOT() */
 	__u64 checksum;	  /* XXH3 over everything behind this field; checked before publishing */
 	__u32 n_rules, n_groups, n_words, n_rows, n_steps, n_names, n_insns;
 	__u32 slot_shift, slot_mask;
@@ -235,6 +260,13 @@ struct image {
 	__u64 family_groups[3][IMAGE_WORDS_MAX]; /* groups that packets of no family, IPv4, IPv6 can match */
 	__u64 pad1[4];
 };
+
+/*
+ * Which of the two set blocks belongs to the image. The next image has the other, which is put there before and taken away when the
+ * image is gone: so nobody sees an image with a block in which its sets have other ids.
+ */
+#define IMAGE_SET_SLOTS 2u
+#define IMAGE_SET_SLOT(image) ((image)->generation & (IMAGE_SET_SLOTS - 1))
 
 /* What an image decided of one packet (match.h). */
 struct match {

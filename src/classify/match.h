@@ -2,8 +2,8 @@
 /*
  * match.h - struct pkt and image to a match: the one classifier of both tiers.
  *
- * Freestanding like parse.h. Three things differ between kernel and user space: the file that includes this one defines struct
- * match_env and the four functions declared below. The XDP tier answers every deep question with DEEP_ASK_USER_TIER.
+ * Freestanding like parse.h. A few things differ between kernel and user space: the file that includes this one defines struct
+ * match_env and the functions declared below. The XDP tier answers every deep question with DEEP_ASK_USER_TIER.
  *
  * Theory of operation. lookup_candidates() turns the packet's header into one bit a group: may any row of it match? Each group that
  * is left is one hash and one slot; a slot names a run of rows, in the order of their rules; a row is compared by ports and
@@ -30,6 +30,8 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 /* Is the packet above the rate of a limit rule? */
 static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
 				       __u32 bytes);
+/* STEP_SET: set_has_field() of the image's set block (set_field.h); no if there is none. */
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt);
 /* Answer a question about the payload's meaning (DNS name). */
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt);
@@ -119,6 +121,8 @@ static __always_inline int match_step(const struct match_env *env, const struct 
 		return pkt->options;
 	case STEP_VLAN:
 		return match_vlan(step, pkt);
+	case STEP_SET:
+		return match_set(env, step, pkt);
 	default:
 		return 0;
 	}

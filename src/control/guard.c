@@ -241,47 +241,79 @@ static int rules_can_run(const struct rules *rules, char *ret_message, size_t si
 	return 0;
 }
 
-/* Make `rules` the running rules: build aside, open the user tier if they need it, publish, let the old image go. */
-static int rules_publish(struct guard *guard, const struct rules *rules, char *ret_message, size_t size)
+/* What `rules` become, before anything of it is in force. */
+struct next_rules {
+	struct rows *rows;
+	struct image *image;
+	struct set_store *store;
+};
+
+static void next_rules_fini(struct next_rules *next)
+{
+	rows_free(next->rows);
+	image_free(next->image);
+	set_store_free(next->store);
+}
+
+static int next_rules_build(const struct guard *guard, const struct rules *rules, struct next_rules *next, char *ret_message,
+			    size_t size)
 {
 	struct rules_error error = { 0 };
-	const struct image *published = NULL;
-	struct rows *rows = NULL;
-	struct image *image = NULL;
-	int r = rules_can_run(rules, ret_message, size);
+	int r = rows_build(rules, guard->rows, &next->rows);
+
+	if (!r || r == -E2BIG) /* then it says what does not fit */
+		r = image_build(rules, 1, next->rows ? next->rows->counters : NULL, &next->image, &error);
+	if (!r)
+		r = image_check(next->image, next->image->bytes);
+	if (!r)
+		r = sets_new(rules, &next->store);
+	if (!r) {
+		rows_expire(next->rows, next->image);
+		return 0;
+	}
+	if (*error.message)
+		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, error.message);
+	else
+		refuse(r, ret_message, size, "cannot build the rules: %s", strerror(-r));
+	return r;
+}
+
+/* In force: the sets in a block, then image and block together. */
+static int next_rules_publish(struct guard *guard, struct next_rules *next, char *ret_message, size_t size)
+{
+	struct xdp_block block;
+	int r = sets_place(guard, next->store, next->image->bytes, next->rows->counters_end, &block, ret_message, size);
 
 	if (r)
 		return r;
-	r = rows_build(rules, guard->rows, &rows);
-	if (!r || r == -E2BIG) /* then it says what does not fit */
-		r = image_build(rules, guard->generation + 1, rows ? rows->counters : NULL, &image, &error);
-	if (!r)
-		r = image_check(image, image->bytes);
-	if (r && *error.message) {
-		snprintf(ret_message, size, "%s:%u:%u: %s", error.file, error.line, error.col, error.message);
-	} else if (r) {
-		refuse(r, ret_message, size, "cannot build the rules: %s", strerror(-r));
-	} else if (!image->has_divert || !(r = user_tier_open(guard, ret_message, size))) {
-		r = xdp_reserve(guard->xdp, image->bytes, rows->counters_end, ret_message, size);
-		if (!r) {
-			counters_clear(guard, rows);
-			rows_expire(rows, image);
-			r = xdp_publish(guard->xdp, image, &published);
-			if (r)
-				refuse(r, ret_message, size, "cannot publish the rules: %s", strerror(-r));
-		}
-	}
-	image_free(image);
+	counters_clear(guard, next->rows);
+	r = sets_publish(guard, next->image, &block, next->store, ret_message, size);
 	if (r) {
-		rows_free(rows);
+		xdp_block_free(&block);
 		return r;
 	}
-	guard->generation++;
+	next->store = NULL;
 	rows_free(guard->rows);
-	guard->rows = rows;
-	if (path_set_image(&guard->path, published, guard->worker_running) == 0)
-		xdp_forget_older(guard->xdp);
+	guard->rows = next->rows;
+	next->rows = NULL;
+	guard->generation++;
 	return 0;
+}
+
+/* Make `rules` the running rules: build aside, open the user tier if they need it, publish, let the old ones go. */
+static int rules_publish(struct guard *guard, const struct rules *rules, char *ret_message, size_t size)
+{
+	struct next_rules next = { 0 };
+	int r = rules_can_run(rules, ret_message, size);
+
+	if (!r)
+		r = next_rules_build(guard, rules, &next, ret_message, size);
+	if (!r && next.image->has_divert)
+		r = user_tier_open(guard, ret_message, size);
+	if (!r)
+		r = next_rules_publish(guard, &next, ret_message, size);
+	next_rules_fini(&next);
+	return r;
 }
 
 static int attach(struct guard *guard, char *ret_message, size_t size)
@@ -392,6 +424,7 @@ struct guard *guard_close(struct guard *guard)
 	bpffs_dir_put(guard->journal, &guard->pins);
 	user_tier_close(guard);
 	xdp_free(guard->xdp);
+	sets_free(guard);
 	rows_free(guard->rows);
 	if (guard->event >= 0)
 		close(guard->event);
@@ -449,6 +482,7 @@ void guard_tick(struct guard *guard, void (*say)(const char *line))
 		if (row->log)
 			row_log(guard, row, say);
 	}
+	sets_tick(guard, say);
 	if (guard->path.reinject)
 		reinject_follow_address(guard->path.reinject);
 }

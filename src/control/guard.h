@@ -36,19 +36,24 @@ struct guard_config {
  */
 int guard_open(const struct guard_config *config, const struct rules *rules, struct journal *journal, struct guard **ret_guard,
 	       char *ret_message, size_t size);
-/* Replace the rules. Atomic: on failure the old ones run on. Counters of rules whose text did not change go on. */
+/*
+ * Replace the rules, and the sets by what the rules say. Atomic: on failure the old ones run on. Counters of rules whose text did
+ * not change go on.
+ */
 int guard_apply(struct guard *guard, const struct rules *rules, char *ret_message, size_t size);
 /* Disarm: stop diverting, drain, stop the worker, detach. NULL is fine; returns NULL. */
 struct guard *guard_close(struct guard *guard);
 
 json_t *guard_status(struct guard *guard); /* new reference; fields as in spillway(8), STATUS JSON */
 json_t *guard_rules(struct guard *guard);  /* new reference; [{"line","name","text","tier","reason","packets","bytes"}] */
+/* The answer to a request about a named set (sets/request.h), new reference or NULL: out of memory. In force when it returns. */
+json_t *guard_set(struct guard *guard, const json_t *request);
 const char *guard_ifname(const struct guard *guard);
 /* Readable when the worker ended by itself; -1: never. */
 int guard_fd(const struct guard *guard);
 /*
- * Once a second: follow the world (MAC address of the interface, vanished link), end rules whose `ttl` is over, and tell of hits of
- * rules with `log`. `say` gets one line each, about this interface.
+ * Once a second: follow the world (MAC address of the interface, vanished link), end rules and items of sets whose `ttl` is over,
+ * and tell of hits of rules with `log`. `say` gets one line each, about this interface.
  */
 void guard_tick(struct guard *guard, void (*say)(const char *line));
 

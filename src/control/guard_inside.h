@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * guard_inside.h - what an armed interface consists of, for the two files that need to know: guard.c, which changes it, and
- * report.c, which tells of it.
+ * guard_inside.h - what an armed interface consists of, for the files that need to know: guard.c and guard_sets.c, which change it,
+ * and report.c, which tells of it.
  */
 #ifndef SPILLWAY_CONTROL_GUARD_INSIDE_H
 #define SPILLWAY_CONTROL_GUARD_INSIDE_H
@@ -15,6 +15,7 @@
 #include "host/bpffs.h"
 #include "host/link.h"
 #include "path.h"
+#include "sets/store.h"
 #include "steer/steer.h"
 
 struct guard {
@@ -26,6 +27,10 @@ struct guard {
 	struct path path;
 	struct rows *rows; /* the running rules */
 	uint32_t generation;
+	struct set_store *store;   /* the running rules' sets */
+	struct set_store **stores; /* of rules before, that a hanging worker may still read */
+	size_t n_stores;
+	bool sets_wait; /* what packets meet is not what the store says: see sets_settle() */
 
 	pthread_t worker;
 	bool worker_running; /* started and not joined; it may have ended by itself */
@@ -38,5 +43,21 @@ struct guard {
 	uint64_t link_entry; /* of the journal */
 	struct timespec armed_at;
 };
+
+/* guard_sets.c */
+
+int sets_new(const struct rules *rules, struct set_store **ret_store); /* as set_store_new() */
+/*
+ * Room in the XDP program for image, counters and the store's sets, and those placed in a block: not published yet. The block
+ * holds nothing if no set needs one. 0 or negative errno with a message.
+ */
+int sets_place(struct guard *guard, struct set_store *store, size_t image_bytes, uint32_t n_counters, struct xdp_block *ret_block,
+	       char *ret_message, size_t size);
+/* Image, block and store in force together. On success block and store are the guard's. 0 or negative errno with a message. */
+int sets_publish(struct guard *guard, const struct image *image, struct xdp_block *block, struct set_store *store,
+		 char *ret_message, size_t size);
+/* Once a second: end what has come to its end, and catch up with what could not be published. */
+void sets_tick(struct guard *guard, void (*say)(const char *line));
+void sets_free(struct guard *guard);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/refuse.h"
-#include "classify/classify.h"
+#include "control/offline.h"
 
 #define SNAPLEN 262144
 
@@ -19,7 +19,7 @@ struct comparison {
 };
 
 struct oracle {
-	struct image *image;
+	struct offline offline;
 	struct tally *tally;
 	struct comparison *comparisons;
 	size_t n;
@@ -69,7 +69,7 @@ static int oracle_start(struct oracle *oracle, struct rules *rules, char *ret_me
 	if (!oracle->tally || !oracle->comparisons)
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
 	rules_count_alone(rules);
-	r = image_build(rules, 1, NULL, &oracle->image, &error);
+	r = offline_open(rules, &oracle->offline, &error);
 	if (r < 0)
 		return refuse(r, ret_message, size, "cannot build the image of rules alone: %s", error.message);
 	return comparisons_open(oracle, rules, ret_message, size);
@@ -101,7 +101,7 @@ struct oracle *oracle_close(struct oracle *oracle)
 	}
 	free(oracle->comparisons);
 	free(oracle->tally);
-	image_free(oracle->image);
+	offline_close(&oracle->offline);
 	free(oracle);
 	return NULL;
 }
@@ -128,7 +128,7 @@ void oracle_packet(struct oracle *oracle, const struct capture_frame *frame, ora
 	struct match match;
 	struct pkt pkt;
 
-	classify(oracle->image, frame->data, frame->len, true, oracle->tally, &pkt, &match);
+	classify(&oracle->offline.classifier, frame->data, frame->len, true, oracle->tally, &pkt, &match);
 	for (size_t i = 0; i < oracle->n; i++) {
 		struct comparison *comparison = &oracle->comparisons[i];
 		bool ours = oracle->tally->rules[i].packets != comparison->counted, theirs;

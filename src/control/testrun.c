@@ -16,7 +16,7 @@
 
 struct testrun {
 	enum testrun_tier tier;
-	const struct image *image;
+	const struct classifier *classifier;
 	struct xdp *xdp;		     /* NULL: TESTRUN_USER */
 	uint32_t frame_max;		     /* longest the program gets whole */
 	struct hits program[VERDICT_COUNT];  /* its counters after the last packet */
@@ -71,10 +71,11 @@ static int program_open(struct testrun *run, char *ret_message, size_t size)
 	r = frame_max_probe(run);
 	if (r < 0)
 		return refuse(r, ret_message, size, "the kernel does not run the XDP program for tests: %s", strerror(-r));
-	return testrun_publish(run, run->image, ret_message, size);
+	return testrun_publish(run, run->classifier, ret_message, size);
 }
 
-int testrun_open(enum testrun_tier tier, const struct image *image, struct testrun **ret_run, char *ret_message, size_t size)
+int testrun_open(enum testrun_tier tier, const struct classifier *classifier, struct testrun **ret_run, char *ret_message,
+		 size_t size)
 {
 	struct testrun *run = calloc(1, sizeof(*run));
 	int r = 0;
@@ -82,7 +83,7 @@ int testrun_open(enum testrun_tier tier, const struct image *image, struct testr
 	if (!run)
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
 	run->tier = tier;
-	run->image = image;
+	run->classifier = classifier;
 	if (tier != TESTRUN_USER)
 		r = program_open(run, ret_message, size);
 	if (r < 0) {
@@ -102,15 +103,22 @@ struct testrun *testrun_close(struct testrun *run)
 	return NULL;
 }
 
-int testrun_publish(struct testrun *run, const struct image *image, char *ret_message, size_t size)
+int testrun_publish(struct testrun *run, const struct classifier *classifier, char *ret_message, size_t size)
 {
-	const struct image *published;
+	size_t set_bytes = classifier->block ? classifier->block->bytes : 0;
+	const struct classifier *published;
+	struct xdp_block block = { .at = NULL };
 	int r;
 
-	r = xdp_reserve(run->xdp, image->bytes, image->n_rules, ret_message, size);
+	r = xdp_reserve(run->xdp, classifier->image->bytes, set_bytes, classifier->image->n_rules, ret_message, size);
 	if (r < 0)
 		return r;
-	r = xdp_publish(run->xdp, image, &published);
+	r = set_bytes ? xdp_block_new(run->xdp, &block) : 0;
+	if (r == 0) {
+		memcpy(block.at, classifier->block, set_bytes);
+		r = xdp_publish(run->xdp, classifier->image, &block, classifier->store, &published);
+	}
+	xdp_block_free(&block);
 	return r < 0 ? refuse(r, ret_message, size, "cannot publish the rules to the XDP program: %s", strerror(-r)) : 0;
 }
 
@@ -177,7 +185,7 @@ static void user_judge(struct testrun *run, const uint8_t *data, uint32_t len, s
 	struct match match;
 	struct pkt pkt;
 
-	classify(run->image, data, len, false, &run->user, &pkt, &match);
+	classify(run->classifier, data, len, false, &run->user, &pkt, &match);
 	packet->user_rule = match.rule;
 	if (match.action != ACTION_DROP)
 		packet->user_verdict = VERDICT_USER_PASS;
@@ -201,7 +209,7 @@ int testrun_packet(struct testrun *run, const uint8_t *data, uint32_t len, struc
 	int r;
 
 	packet.unrun = unrun_reason(run, len);
-	foretell(run->image, data, len, packet.unrun ? &run->unrun_foretold : &run->foretold, &pkt, &match);
+	foretell(run->classifier, data, len, packet.unrun ? &run->unrun_foretold : &run->foretold, &pkt, &match);
 	packet.verdict = packet.foretold = foretell_verdict(&match);
 	packet.rule = packet.foretold == VERDICT_DIVERT ? match.divert_rule : match.rule;
 	if (run->xdp && !packet.unrun) {

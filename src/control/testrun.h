@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "act/verdict.h"
-#include "classify/image.h"
+#include "classify/classify.h"
 
 struct testrun;
 
@@ -54,10 +54,11 @@ struct testrun_rule {
 };
 
 /*
- * The image is borrowed, and rule i counts at i in it. 0, or negative errno with a message: -EPERM if the right to load the program
+ * The classifier is borrowed, and rule i counts at i in its image. 0, or negative errno with a message: -EPERM if the right to load the program
  * is missing, which TESTRUN_USER does not need.
  */
-int testrun_open(enum testrun_tier tier, const struct image *image, struct testrun **ret_run, char *ret_message, size_t size);
+int testrun_open(enum testrun_tier tier, const struct classifier *classifier, struct testrun **ret_run, char *ret_message,
+		 size_t size);
 struct testrun *testrun_close(struct testrun *run); /* NULL is fine; returns NULL */
 
 /* 0, or negative errno: the kernel does not run the program. */
@@ -70,7 +71,7 @@ void testrun_rule_hits(const struct testrun *run, uint32_t rule, struct hits *re
 /* BOTH: is the program's counter of the rule what was foretold? */
 bool testrun_rule_differs(const struct testrun *run, uint32_t rule, struct testrun_rule *ret_rule);
 
-/* For tests of the comparison: the program reads another image than the host. */
-int testrun_publish(struct testrun *run, const struct image *image, char *ret_message, size_t size);
+/* For tests of the comparison: the program reads other rules than the host. */
+int testrun_publish(struct testrun *run, const struct classifier *classifier, char *ret_message, size_t size);
 
 #endif

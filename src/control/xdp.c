@@ -17,12 +17,14 @@
 
 #define COUNTERS_MIN 1024u
 
-/* One published image: the map the program reads and our mapping of it. */
+/* One published image with its sets: the maps the program reads and our mappings of them. */
 struct published {
 	struct published *older; /* not forgotten yet */
 	int map;
 	struct image *image;
 	size_t bytes; /* mapped */
+	struct xdp_block block;
+	struct classifier classifier; /* all of it, for the worker */
 };
 
 struct xdp {
@@ -32,6 +34,7 @@ struct xdp {
 	struct published *newest;
 	struct bpf_link *link;
 	size_t image_bytes;  /* size class: what an image map of the loaded program holds */
+	size_t set_bytes;    /* size class of a set block */
 	uint32_t n_counters; /* rules that it can count */
 	struct hits *before; /* what programs of smaller classes have counted, by counter */
 	int n_cpus;
@@ -52,6 +55,47 @@ static int libbpf_silent(enum libbpf_print_level level, const char *format, va_l
 	return vfprintf(stderr, format, arguments);
 }
 
+static int map_shared(int map, size_t bytes, void **ret_memory)
+{
+	void *memory = mmap(NULL, page_align(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_memory = memory;
+	return 0;
+}
+
+static int block_new(size_t bytes, struct xdp_block *ret_block)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	struct xdp_block block = { .bytes = bytes };
+	int r;
+
+	block.map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "set_block", sizeof(uint32_t), (uint32_t)bytes, 1, &options);
+	if (block.map < 0)
+		return -errno;
+	r = map_shared(block.map, bytes, (void **)&block.at);
+	if (r)
+		close(block.map);
+	else
+		*ret_block = block;
+	return r;
+}
+
+int xdp_block_new(const struct xdp *xdp, struct xdp_block *ret_block)
+{
+	return block_new(xdp->set_bytes, ret_block);
+}
+
+void xdp_block_free(struct xdp_block *block)
+{
+	if (block->at) {
+		munmap(block->at, page_align(block->bytes));
+		close(block->map);
+	}
+	*block = (struct xdp_block){ .at = NULL };
+}
+
 /* Free this image and all that are older. NULL is fine; returns NULL. */
 static struct published *published_free(struct published *published)
 {
@@ -62,6 +106,7 @@ static struct published *published_free(struct published *published)
 			munmap(published->image, published->bytes);
 		if (published->map >= 0)
 			close(published->map);
+		xdp_block_free(&published->block);
 		free(published);
 		published = older;
 	}
@@ -69,7 +114,8 @@ static struct published *published_free(struct published *published)
 }
 
 /* Load a program for this size class; with `older`, one that shares its maps of ports and cells. NULL with errno. */
-static struct spillway_bpf *program_load(size_t image_bytes, uint32_t n_counters, const struct spillway_bpf *older)
+static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, uint32_t n_counters,
+					 const struct spillway_bpf *older)
 {
 	struct spillway_bpf *bpf = spillway_bpf__open();
 	int r;
@@ -77,7 +123,10 @@ static struct spillway_bpf *program_load(size_t image_bytes, uint32_t n_counters
 	if (!bpf)
 		return NULL;
 	bpf->rodata->image_last_byte = (uint32_t)image_bytes - 1;
+	bpf->rodata->set_last_byte = (uint32_t)set_bytes - 1;
 	r = bpf_map__set_value_size(bpf_map__inner_map(bpf->maps.images), (uint32_t)image_bytes);
+	if (!r)
+		r = bpf_map__set_value_size(bpf_map__inner_map(bpf->maps.set_blocks), (uint32_t)set_bytes);
 	if (!r)
 		r = bpf_map__set_max_entries(bpf->maps.rule_hits, n_counters);
 	if (!r && older)
@@ -110,16 +159,6 @@ static int refuse_load(int r, char *ret_message, size_t size)
 		      strerror(-r));
 }
 
-static int map_shared(int map, size_t bytes, void **ret_memory)
-{
-	void *memory = mmap(NULL, page_align(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	*ret_memory = memory;
-	return 0;
-}
-
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 {
 	struct xdp *xdp;
@@ -136,8 +175,9 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 	}
 	xdp->n_cpus = libbpf_num_possible_cpus();
 	xdp->image_bytes = IMAGE_BYTES_MIN;
+	xdp->set_bytes = SET_BYTES_MIN;
 	xdp->n_counters = COUNTERS_MIN;
-	xdp->bpf = program_load(xdp->image_bytes, xdp->n_counters, NULL);
+	xdp->bpf = program_load(xdp->image_bytes, xdp->set_bytes, xdp->n_counters, NULL);
 	if (!xdp->bpf) {
 		r = -errno;
 		xdp_free(xdp);
@@ -248,8 +288,36 @@ static void hits_keep(struct xdp *xdp, const struct spillway_bpf *older)
 	}
 }
 
-/* The image that runs, for a program of another size class: nothing may pass unjudged between the two. */
-static int published_copy(struct xdp *xdp, const struct spillway_bpf *to, size_t image_bytes)
+/* The block where packets of this image look for it; without one, nothing there. */
+static int block_put(const struct spillway_bpf *to, const struct image *image, const struct xdp_block *block)
+{
+	int map = bpf_map__fd(to->maps.set_blocks);
+	uint32_t slot = IMAGE_SET_SLOT(image);
+
+	if (!block->at)
+		return bpf_map_delete_elem(map, &slot) && errno != ENOENT ? -errno : 0;
+	return bpf_map_update_elem(map, &slot, &block->map, BPF_ANY) ? -errno : 0;
+}
+
+/* The same block for a program of another size class. What is in a block says itself how far it goes. */
+static int block_copy(const struct xdp_block *block, const struct spillway_bpf *to, const struct image *image, size_t set_bytes)
+{
+	struct xdp_block copy;
+	int r;
+
+	if (!block->at || block->bytes == set_bytes)
+		return block_put(to, image, block);
+	r = block_new(set_bytes, &copy);
+	if (r)
+		return r;
+	memcpy(copy.at, block->at, block->bytes);
+	r = block_put(to, image, &copy);
+	xdp_block_free(&copy);
+	return r;
+}
+
+/* What runs, for a program of another size class: nothing may pass unjudged between the two. */
+static int published_copy(struct xdp *xdp, const struct spillway_bpf *to, size_t image_bytes, size_t set_bytes)
 {
 	struct published *next;
 	uint32_t zero = 0;
@@ -260,34 +328,36 @@ static int published_copy(struct xdp *xdp, const struct spillway_bpf *to, size_t
 	r = published_new(image_bytes, xdp->newest->image, &next);
 	if (r)
 		return r;
-	if (bpf_map_update_elem(bpf_map__fd(to->maps.images), &zero, &next->map, BPF_ANY))
+	r = block_copy(&xdp->newest->block, to, xdp->newest->image, set_bytes);
+	if (!r && bpf_map_update_elem(bpf_map__fd(to->maps.images), &zero, &next->map, BPF_ANY))
 		r = -errno;
 	/* The program holds the map; our mapping goes: the worker reads the one it has until the next is published. */
 	published_free(next);
 	return r;
 }
 
-int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *ret_message, size_t size)
+/* The size class, grown by `factor` until there is room. */
+static size_t class_for(size_t class, size_t bytes, unsigned factor, size_t max)
 {
-	size_t class = xdp->image_bytes;
-	uint32_t room = xdp->n_counters;
+	while (class < bytes)
+		class *= factor;
+	return class < max ? class : max;
+}
+
+int xdp_reserve(struct xdp *xdp, size_t image_bytes, size_t set_bytes, uint32_t n_counters, char *ret_message, size_t size)
+{
+	size_t image_class = class_for(xdp->image_bytes, image_bytes, 4, IMAGE_BYTES_MAX);
+	size_t set_class = class_for(xdp->set_bytes, set_bytes, 2, SET_BYTES_MAX);
+	uint32_t room = (uint32_t)class_for(xdp->n_counters, n_counters, 4, IMAGE_COUNTERS_MAX);
 	struct spillway_bpf *bpf;
 	int r;
 
-	while (class < image_bytes)
-		class *= 4;
-	while (room < n_counters)
-		room *= 4;
-	if (class > IMAGE_BYTES_MAX)
-		class = IMAGE_BYTES_MAX;
-	if (room > IMAGE_COUNTERS_MAX)
-		room = IMAGE_COUNTERS_MAX;
-	if (class == xdp->image_bytes && room == xdp->n_counters)
+	if (image_class == xdp->image_bytes && set_class == xdp->set_bytes && room == xdp->n_counters)
 		return 0;
-	bpf = program_load(class, room, xdp->bpf);
+	bpf = program_load(image_class, set_class, room, xdp->bpf);
 	if (!bpf)
 		return refuse_load(-errno, ret_message, size);
-	r = published_copy(xdp, bpf, class);
+	r = published_copy(xdp, bpf, image_class, set_class);
 	if (!r && xdp->link)
 		r = bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(bpf->progs.spillway_xdp), NULL) ? -errno : 0;
 	if (r) {
@@ -297,28 +367,57 @@ int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *
 	hits_keep(xdp, xdp->bpf);
 	spillway_bpf__destroy(xdp->bpf);
 	xdp->bpf = bpf;
-	xdp->image_bytes = class;
+	xdp->image_bytes = image_class;
+	xdp->set_bytes = set_class;
 	xdp->n_counters = room;
+	return 1;
+}
+
+/*
+ * The block first, where no packet looks yet. The kernel comes back from the image's update when no packet has the old image any
+ * more (maybe_wait_bpf_programs), so its block can go, and the next may take its place.
+ */
+static int published_put(const struct xdp *xdp, const struct published *next)
+{
+	uint32_t zero = 0, other = IMAGE_SET_SLOT(next->image) ^ 1;
+	int r = block_put(xdp->bpf, next->image, &next->block);
+
+	if (r)
+		return r;
+	if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.images), &zero, &next->map, BPF_ANY))
+		return -errno;
+	if (xdp->newest && xdp->newest->block.at)
+		bpf_map_delete_elem(bpf_map__fd(xdp->bpf->maps.set_blocks), &other);
 	return 0;
 }
 
-int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published)
+int xdp_publish(struct xdp *xdp, const struct image *image, struct xdp_block *block, const struct set_store *store,
+		const struct classifier **ret_published)
 {
 	struct published *next;
-	uint32_t zero = 0;
 	int r = published_new(xdp->image_bytes, image, &next);
 
 	if (r)
 		return r;
-	if (bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.images), &zero, &next->map, BPF_ANY)) {
-		r = -errno;
+	next->image->generation = xdp->newest ? xdp->newest->image->generation + 1 : 1;
+	next->block = *block;
+	next->classifier = (struct classifier){ .image = next->image, .block = block->at, .store = store };
+	r = published_put(xdp, next);
+	if (r) {
+		next->block.at = NULL; /* stays the caller's */
 		published_free(next);
 		return r;
 	}
+	*block = (struct xdp_block){ .at = NULL };
 	next->older = xdp->newest;
 	xdp->newest = next;
-	*ret_published = next->image;
+	*ret_published = &next->classifier;
 	return 0;
+}
+
+const struct classifier *xdp_published(const struct xdp *xdp)
+{
+	return xdp->newest ? &xdp->newest->classifier : NULL;
 }
 
 void xdp_expire(struct xdp *xdp, uint32_t rule)

@@ -11,7 +11,9 @@
 
 #include "act/limit.h"
 #include "act/verdict.h"
+#include "classify/classify.h"
 #include "classify/image.h"
+#include "classify/set.h"
 #include "control/guard.h"
 #include "host/link.h"
 #include "port/cell.h"
@@ -30,15 +32,32 @@ struct limits *xdp_limits(struct xdp *xdp); /* likewise */
 int xdp_set_port(struct xdp *xdp, uint32_t queue, int socket_fd);
 
 /*
- * Make room for an image of so many bytes and for so many rule counters. If the loaded program has less, one with more takes its
- * place, also where it is attached, in one step; counters go on. 0 or negative errno with a message: nothing changed.
+ * Make room for an image and a set block of so many bytes (0: none) and for so many rule counters. If the loaded program has less,
+ * one with more takes its place, also where it is attached, in one step; counters go on. Then 1: the program reads copies of what
+ * was published, which no change reaches, until the next is. 0: it has room, or negative errno with a message: nothing changed.
  */
-int xdp_reserve(struct xdp *xdp, size_t image_bytes, uint32_t n_counters, char *ret_message, size_t size);
-/* Publish a copy of *image: packets see the old one or the new one. *ret_published is what the worker is to read. */
-int xdp_publish(struct xdp *xdp, const struct image *image, const struct image **ret_published);
+int xdp_reserve(struct xdp *xdp, size_t image_bytes, size_t set_bytes, uint32_t n_counters, char *ret_message, size_t size);
+
+/* Zeroed memory for a set block, that the program can read: all of the size class that was reserved. */
+struct xdp_block {
+	int map;
+	struct set_block *at; /* NULL: none */
+	size_t bytes;
+};
+int xdp_block_new(const struct xdp *xdp, struct xdp_block *ret_block);
+void xdp_block_free(struct xdp_block *block); /* without a block, too; leaves none */
+
+/*
+ * Publish a copy of *image, numbered behind the one before, with its set block, which is ours on success; it may hold nothing.
+ * Packets see the old pair or the new one. *ret_published is what the worker is to read; `store` is only passed on to it.
+ */
+int xdp_publish(struct xdp *xdp, const struct image *image, struct xdp_block *block, const struct set_store *store,
+		const struct classifier **ret_published);
+/* What was published last, or NULL. */
+const struct classifier *xdp_published(const struct xdp *xdp);
 /* A rule of the published image has come to its end: from the next packet on it matches nothing, in either tier. */
 void xdp_expire(struct xdp *xdp, uint32_t rule);
-/* The images published before may be unmapped: nobody in user space reads them any more. */
+/* The images and blocks published before may be unmapped: nobody in user space reads them any more. */
 void xdp_forget_older(struct xdp *xdp);
 
 /*

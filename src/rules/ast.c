@@ -224,6 +224,20 @@ bool rule_goes_on(const struct rule *rule)
 	return rule->action <= ACTION_LIMIT;
 }
 
+enum list_kind set_kind(const struct set *set)
+{
+	return set->kind == LIST_EMPTY ? LIST_PREFIXES : set->kind;
+}
+
+uint32_t rules_set_id(const struct rules *rules, const struct set *set)
+{
+	uint32_t id = 1;
+
+	for (unsigned i = 0; i < set->index; i++)
+		id += rules->sets[i]->kind != LIST_NAMES;
+	return id;
+}
+
 bool test_is_deep(const struct test *test)
 {
 	return test->kind >= TEST_DNS_NAME;
@@ -254,7 +268,7 @@ enum constant test_constant(const struct test *test)
 	size_t n = list_count(&test->list);
 	bool any = false;
 
-	if (!test_has_values(test))
+	if (!test_has_values(test) || test->list.set) /* what a set holds changes */
 		return CONSTANT_NONE;
 	for (size_t i = 0; i < n; i++) {
 		union value value = list_value(&test->list, i);

@@ -17,7 +17,7 @@
 
 #define EXPR_DEPTH_MAX 64
 #define RULES_MAX 65536u
-#define SETS_MAX 1024
+#define SETS_MAX 1023 /* ids of a set block */
 #define SET_ITEMS_MAX (1u << 24)
 #define TEXT_MAX (256u << 20)
 #define WARNINGS_MAX 64
@@ -107,6 +107,8 @@ struct set {
 };
 
 extern const char *const list_kind_names[LIST_KIND_COUNT];
+/* What a set that was written without items and type holds from then on. */
+enum list_kind set_kind(const struct set *set);
 int set_add(struct set *set, const union value *value, uint32_t ttl_s); /* 0, -E2BIG: full, or -ENOMEM */
 
 /* `ip`, `udp`, ...: a question of its own, or in front of `src`, `port` and so on. */
@@ -242,6 +244,9 @@ struct rules {
 	bool warnings_cut; /* there were more than WARNINGS_MAX */
 	size_t n_tests;	   /* in all matches, while they are parsed */
 };
+
+/* The id of the set in the block: from 1 on, in the order of the rules' sets but for those of names, which are no part of it. */
+uint32_t rules_set_id(const struct rules *rules, const struct set *set);
 
 void statement_print(const struct statement *statement, FILE *out);		/* print.c; no line end */
 void value_print(const struct test *test, const union value *value, FILE *out); /* as within a list */

@@ -238,11 +238,11 @@ static int boxes_join(struct boxes *boxes, const struct boxes *more, bool conjun
 static int boxes_of_side(const struct test *test, bool src, bool negated, struct boxes *boxes)
 {
 	enum dimension dimension = test_dimension(test, src);
-	bool tuples = test->list.set && test->list.set->kind == LIST_TUPLES;
 	struct boxes *one;
 	int r = 0;
 
-	if ((dimension == DIMENSION_COUNT && test->kind != TEST_ADDR) || tuples || list_count(&test->list) > BOXES_MAX) {
+	/* What a set holds changes while the rules stay. */
+	if ((dimension == DIMENSION_COUNT && test->kind != TEST_ADDR) || test->list.set || test->list.n > BOXES_MAX) {
 		boxes_all(boxes, false);
 		return 0;
 	}
@@ -252,8 +252,8 @@ static int boxes_of_side(const struct test *test, bool src, bool negated, struct
 	boxes_all(boxes, true);
 	if (!negated)
 		boxes->n = 0;
-	for (size_t i = 0; i < list_count(&test->list) && r == 0; i++) {
-		union value value = list_value(&test->list, i);
+	for (size_t i = 0; i < test->list.n && r == 0; i++) {
+		union value value = test->list.values[i];
 
 		if (test->kind == TEST_ADDR)
 			boxes_of_prefix(&value.prefix, src, negated, one);

@@ -82,17 +82,6 @@ static uint64_t word_of(const uint8_t *bytes)
 	return word;
 }
 
-/* What a tuple says beside its prefix. */
-static void tuple_narrow(const struct tuple *tuple, int lane, struct image_range *range)
-{
-	range->lo[LANE_PROTO] = range->hi[LANE_PROTO] = tuple->proto;
-	if (tuple->port_lo == 0 && tuple->port_hi == UINT16_MAX)
-		return;
-	range->lo[LANE_HAS_PORTS] = 1;
-	range->lo[lane] = tuple->port_lo;
-	range->hi[lane] = tuple->port_hi;
-}
-
 /* One value in one direction. */
 static struct row_box value_box(const struct test *test, const union value *value, bool src)
 {
@@ -106,8 +95,6 @@ static struct row_box value_box(const struct test *test, const union value *valu
 		addr[1] = word_of(value->prefix.addr + 8);
 		*(src ? &box.src_len : &box.dst_len) = value->prefix.len;
 		box.family = value->prefix.family;
-		if (test->list.set && test->list.set->kind == LIST_TUPLES)
-			tuple_narrow(&value->tuple, lane, &box.range);
 		return box;
 	}
 	if (test->kind == TEST_PORT)
@@ -137,8 +124,8 @@ static int list_boxes(const struct test *test, bool src, const struct row_box *w
 {
 	int r = 0;
 
-	for (size_t i = 0; i < list_count(&test->list) && r == 0; i++) {
-		union value value = list_value(&test->list, i);
+	for (size_t i = 0; i < test->list.n && r == 0; i++) {
+		union value value = test->list.values[i];
 		struct row_box box;
 
 		if (!test_uses(test, &value))
@@ -152,9 +139,10 @@ static int list_boxes(const struct test *test, bool src, const struct row_box *w
 	return r;
 }
 
+/* A set has values too, but they change: it is a question. */
 static bool test_has_values(const struct test *test)
 {
-	return test->kind == TEST_ADDR || test->kind == TEST_PORT || test->kind == TEST_PROTO;
+	return !test->list.set && (test->kind == TEST_ADDR || test->kind == TEST_PORT || test->kind == TEST_PROTO);
 }
 
 static int both_boxes(const struct test *test, const struct row_box *within, struct boxes *ret)

@@ -11,6 +11,7 @@
 
 #include "act/limit.h"
 #include "classify/lookup.h"
+#include "classify/set.h"
 #include "rules/build.h"
 
 _Static_assert(sizeof(struct image_insn) == sizeof(struct bpf_insn), "instructions are libpcap's");
@@ -261,7 +262,7 @@ int image_build(const struct rules *rules, uint32_t generation, const uint32_t *
 		.n_rules = (__u32)rules->n_rules,
 		.default_action = (__u8)rules->default_action,
 	};
-	struct builder builder = { 0 };
+	struct builder builder = { .rules = rules };
 	struct image_rule *image_rules;
 	bool has_divert = false;
 	int r;
@@ -363,6 +364,10 @@ static bool step_is_sound(const struct image *image, unsigned index)
 		return step->offset < IMAGE_PAYLOAD_REACH && step->len >= 1 && step->len <= IMAGE_PAYLOAD_MAX;
 	case STEP_VLAN:
 		return step->offset < 2;
+	case STEP_SET:
+		return step->offset < SET_FIELD_COUNT && step->lo < SET_IDS_MAX;
+	case STEP_DNS_TYPE_SET:
+		return step->lo < SET_IDS_MAX;
 	case STEP_BPF:
 		return step->len >= 1 && step->offset < image->n_insns && step->offset + step->len <= image->n_insns &&
 		       bpf_validate((const struct bpf_insn *)lookup_insn_at(image, step->offset), step->len);

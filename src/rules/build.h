@@ -34,6 +34,7 @@ struct build_row {
 };
 
 struct builder {
+	const struct rules *rules;
 	struct image_step *steps;
 	size_t steps_room;
 	size_t base; /* first step of the block at hand */

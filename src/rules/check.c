@@ -22,7 +22,8 @@
 /* Rough weights, in about the ns of a 3 GHz core, chosen and not measured: they compare rules, and promise nothing of a machine. */
 #define NS_XDP_RULE 5
 #define NS_XDP_STEP 2
-#define NS_USER 350 /* handed over, and parsed once more */
+#define NS_XDP_SET 30 /* the memory of a large one is not near */
+#define NS_USER 350   /* handed over, and parsed once more */
 #define NS_DNS 40
 #define NS_INSN 1
 
@@ -390,7 +391,7 @@ static unsigned expr_ns(const struct expr *expr)
 	if (expr->kind == EXPR_TEST && test_is_deep(expr->test))
 		return NS_DNS;
 	if (expr->kind == EXPR_TEST)
-		return NS_XDP_STEP * (expr->test->list.set || expr->test->list.n == 0 ? 1 : (unsigned)expr->test->list.n);
+		return expr->test->list.set ? NS_XDP_SET : NS_XDP_STEP * (expr->test->list.n ? (unsigned)expr->test->list.n : 1);
 	for (size_t i = 0; i < expr->n; i++)
 		ns += expr_ns(expr->children[i]);
 	return ns;

@@ -127,13 +127,53 @@ static label emit_vlan(struct builder *builder, const struct test *test, const s
 	return emit(builder, &step, yes, no);
 }
 
-/* Address, protocol and port of one side. */
-static label emit_tuple(struct builder *builder, const struct tuple *tuple, bool src, label yes, label no)
+/* The number that a set of numbers is asked for. */
+static enum set_field number_field(const struct test *test, bool src)
 {
-	if (tuple->port_lo || tuple->port_hi < UINT16_MAX)
-		yes = emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, tuple->port_lo, tuple->port_hi, yes, no);
-	yes = emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &tuple->prefix, yes, no);
-	return emit_number(builder, STEP_L4_PROTO, tuple->proto, 0, yes, no);
+	switch (test->kind) {
+	case TEST_PORT:
+		return src ? SET_SRC_PORT : SET_DST_PORT;
+	case TEST_PROTO:
+		return SET_L4_PROTO;
+	case TEST_IP_LEN:
+		return SET_IP_LEN;
+	case TEST_TTL:
+		return SET_TTL;
+	case TEST_DSCP:
+		return SET_DSCP;
+	case TEST_VLAN:
+		return test->vlan_tag ? SET_INNER_VLAN : SET_VLAN;
+	default: /* TEST_LEN: the language lets a set stand nowhere else */
+		return SET_LEN;
+	}
+}
+
+/* A named set, in one direction: asked by its id, since what it holds changes. */
+static label emit_set(struct builder *builder, const struct test *test, bool src, label yes, label no)
+{
+	const struct set *set = test->list.set;
+	struct image_step step = { .kind = STEP_SET, .lo = rules_set_id(builder->rules, set) };
+
+	switch (test->kind) {
+	case TEST_ADDR:
+		if (set->kind == LIST_TUPLES)
+			step.offset = src ? SET_SRC_TUPLE : SET_DST_TUPLE;
+		else
+			step.offset = src ? SET_SRC : SET_DST;
+		step.hi = test->protocol ? test->protocol->family : 0;
+		break;
+	case TEST_DNS_NAME:
+	case TEST_DNS_UNDER:
+		step.kind = test->kind == TEST_DNS_UNDER ? STEP_DNS_UNDER_SET : STEP_DNS_NAME_SET;
+		step.lo = set->index;
+		break;
+	case TEST_DNS_TYPE:
+		step.kind = STEP_DNS_TYPE_SET;
+		break;
+	default:
+		step.offset = number_field(test, src);
+	}
+	return emit(builder, &step, yes, no);
 }
 
 static label emit_bpf(struct builder *builder, const struct test *test, label yes, label no)
@@ -161,8 +201,6 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 
 	switch (test->kind) {
 	case TEST_ADDR:
-		if (test->list.set && test->list.set->kind == LIST_TUPLES)
-			return emit_tuple(builder, &value->tuple, src, yes, no);
 		return emit_net(builder, src ? STEP_SRC_NET : STEP_DST_NET, &value->prefix, yes, no);
 	case TEST_PORT:
 		return emit_number(builder, src ? STEP_SRC_PORT : STEP_DST_PORT, range->lo, range->hi, yes, no);
@@ -203,8 +241,10 @@ static label emit_value(struct builder *builder, const struct test *test, const 
 /* Is any value of the list there, in this direction? */
 static label emit_list(struct builder *builder, const struct test *test, bool src, label yes, label no)
 {
-	for (size_t i = list_count(&test->list); i-- > 0 && !builder->full;) {
-		union value value = list_value(&test->list, i);
+	if (test->list.set)
+		return emit_set(builder, test, src, yes, no);
+	for (size_t i = test->list.n; i-- > 0 && !builder->full;) {
+		union value value = test->list.values[i];
 
 		if (test_uses(test, &value))
 			no = emit_value(builder, test, &value, src, yes, no);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sets/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static int stored_set_open(struct set_store *store, const struct set *set)
 	struct stored_set *stored = &store->sets[store->n];
 	int id;
 
-	*stored = (struct stored_set){ .kind = set->kind == LIST_EMPTY ? LIST_PREFIXES : set->kind, .ttl_s = set->ttl_s };
+	*stored = (struct stored_set){ .kind = set_kind(set), .ttl_s = set->ttl_s };
 	stored->name = strdup(set->name);
 	if (!stored->name)
 		return -ENOMEM;
@@ -99,6 +100,7 @@ int set_store_new(const struct rules *rules, uint64_t now_ns, struct set_store *
 		r = -ENOMEM;
 	for (size_t i = 0; i < rules->n_sets && r == 0; i++) {
 		r = stored_set_open(store, rules->sets[i]);
+		assert(r || store->sets[i].names || store->sets[i].id == rules_set_id(rules, rules->sets[i]));
 		if (r == 0)
 			r = set_store_change(store, &store->sets[i], SET_CHANGE_ADD, rules->sets[i], 0, now_ns, NULL);
 	}
@@ -123,6 +125,11 @@ size_t set_store_count(const struct set_store *store)
 const struct stored_set *set_store_at(const struct set_store *store, size_t index)
 {
 	return index < store->n ? &store->sets[index] : NULL;
+}
+
+const struct names *set_store_names(const struct set_store *store, size_t index)
+{
+	return index < store->n ? __atomic_load_n(&store->sets[index].names, __ATOMIC_ACQUIRE) : NULL;
 }
 
 const struct stored_set *set_store_find(const struct set_store *store, const char *name)
@@ -325,6 +332,11 @@ uint64_t set_store_deadline(const struct set_store *store)
 			first = at;
 	}
 	return first;
+}
+
+bool set_store_has_retired(const struct set_store *store)
+{
+	return store->n_retired > 0;
 }
 
 struct names *set_store_retired(struct set_store *store)

@@ -24,7 +24,7 @@ struct stored_set {
 	uint32_t ttl_s;	     /* of items without their own; 0: they stay */
 };
 
-/* A store of the rules' sets, in their order. 0, -ENOMEM, -ENFILE: more sets than ids. */
+/* A store of the rules' sets, in their order, with the ids that an image of the rules asks for. 0, -ENOMEM. */
 int set_store_new(const struct rules *rules, uint64_t now_ns, struct set_store **ret_store);
 struct set_store *set_store_free(struct set_store *store); /* NULL is fine; returns NULL */
 
@@ -32,6 +32,9 @@ struct set_table *set_store_table(struct set_store *store);
 size_t set_store_count(const struct set_store *store);
 const struct stored_set *set_store_at(const struct set_store *store, size_t index);	  /* as `index` of the rules' set */
 const struct stored_set *set_store_find(const struct set_store *store, const char *name); /* or NULL */
+
+/* Any thread: the names of set `index`, or NULL: it holds none. Good until they are retired. */
+const struct names *set_store_names(const struct set_store *store, size_t index);
 
 enum set_change { SET_CHANGE_ADD, SET_CHANGE_DEL, SET_CHANGE_REPLACE };
 
@@ -45,6 +48,7 @@ size_t set_store_expire(struct set_store *store, uint64_t now_ns);
 uint64_t set_store_deadline(const struct set_store *store); /* when expire() may have something to do; 0: never */
 
 /* Names that no set leads to any more: free them when no reader can be in them. NULL: none. */
+bool set_store_has_retired(const struct set_store *store);
 struct names *set_store_retired(struct set_store *store);
 
 size_t stored_set_size(const struct set_store *store, const struct stored_set *set);

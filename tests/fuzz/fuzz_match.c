@@ -6,7 +6,7 @@
  * Input: the text of the rules up to a NUL byte; then frames, each behind two bytes that say how long it is. Frames made for the
  * rules (aim.h) follow.
  *
- * The program is attached to nothing, so nobody reads its image while it does not run: the image is changed where it lies. To publish
+ * The program is attached to nothing, so nobody reads its image and sets while it does not run: they are changed where they lie. To publish
  * each would wait for RCU, a hundred times as long as all else takes. It is run frame by frame, and its counters are read behind the
  * last frame of the input. Nothing opens a port: what it would divert ends as no_port_pass.
  */
@@ -24,22 +24,25 @@
 #include "control/xdp.h"
 #include "replay.h"
 #include "rules_model.h"
+#include "sets/store.h"
 
 #define FRAMES_AIMED 96
 #define FRAMES_GIVEN 32
-#define RULES_MOST 256 /* counters are read one by one */
-#define FRAME_MIN 14u  /* below it, the kernel does not run the program */
+#define RULES_MOST 256	     /* counters are read one by one */
+#define SET_BYTES (1u << 18) /* larger sets are left out */
+#define FRAME_MIN 14u	     /* below it, the kernel does not run the program */
 
 struct program {
 	struct xdp *xdp;
 	struct image *image; /* as the program has it, IMAGE_BYTES_MIN */
+	void *block;	     /* SET_BYTES */
 	struct hits verdicts[VERDICT_COUNT], rules[RULES_MOST];
 };
 
 /* What is known of one input. */
 struct trial {
 	const struct rules *rules;
-	const struct image *image;
+	const struct classifier *classifier;
 	const struct model_frame *frame; /* at hand, for the message */
 	uint32_t model_hits[RULES_MOST];
 	struct hits foretold[VERDICT_COUNT];
@@ -62,20 +65,24 @@ static void check(bool good, const struct trial *trial, const char *what)
 static void program_open(void)
 {
 	struct image *largest = calloc(1, IMAGE_BYTES_MIN); /* no rules; published only to be written over */
-	const struct image *published;
+	const struct classifier *published;
+	struct xdp_block block;
 	char message[256];
 	int r;
 
 	r = xdp_load(&program.xdp, message, sizeof(message));
+	if (r == 0)
+		r = xdp_reserve(program.xdp, 0, SET_BYTES, 0, message, sizeof(message));
 	if (r < 0) {
 		fprintf(stderr, "%s\n", message);
 		exit(r == -EPERM ? 77 : 1);
 	}
 	xdp_cells(program.xdp)->unlimited = 1;
 	largest->bytes = IMAGE_BYTES_MIN;
-	if (xdp_publish(program.xdp, largest, &published) < 0)
+	if (xdp_block_new(program.xdp, &block) < 0 || xdp_publish(program.xdp, largest, &block, NULL, &published) < 0)
 		abort();
-	program.image = (struct image *)published;
+	program.image = (struct image *)published->image;
+	program.block = (void *)published->block;
 	free(largest);
 }
 
@@ -142,11 +149,11 @@ static enum verdict check_tiers(const struct trial *trial, const struct match *w
 	struct match match;
 	struct pkt pkt;
 
-	foretell(trial->image, frame->data, frame->len, &xdp, &pkt, &match);
+	foretell(trial->classifier, frame->data, frame->len, &xdp, &pkt, &match);
 	verdict = foretell_verdict(&match);
 	if (verdict == VERDICT_DIVERT) {
 		check(want->diverted, trial, "diverted, and no rule says so");
-		classify(trial->image, frame->data, frame->len, false, &user, &pkt, &match);
+		classify(trial->classifier, frame->data, frame->len, false, &user, &pkt, &match);
 	}
 	check(match_equal(&match, want), trial, "XDP tier, then user tier");
 	return verdict;
@@ -164,7 +171,7 @@ static void check_frame(struct trial *trial, const uint8_t *data, uint32_t len)
 	frame_read(&frame, copy, len);
 	trial->frame = &frame;
 	model_run(trial->rules, &frame, &want, trial->model_hits);
-	classify(trial->image, copy, len, true, &whole, &pkt, &got);
+	classify(trial->classifier, copy, len, true, &whole, &pkt, &got);
 	check(match_equal(&want, &got), trial, "classify()");
 	if (len >= FRAME_MIN) {
 		verdict = check_tiers(trial, &want);
@@ -172,7 +179,7 @@ static void check_frame(struct trial *trial, const uint8_t *data, uint32_t len)
 		trial->foretold[verdict].packets++;
 		trial->foretold[verdict].bytes += len;
 	} else {
-		foretell(trial->image, copy, len, &user, &pkt, &got); /* so that it is counted there */
+		foretell(trial->classifier, copy, len, &user, &pkt, &got); /* so that it is counted there */
 	}
 	trial->frame = NULL;
 	free(copy);
@@ -204,9 +211,9 @@ static void tally_clear(struct tally *tally, size_t n_rules)
 	memset(tally->rules, 0, n_rules * sizeof(*tally->rules));
 }
 
-static void try(const struct rules *rules, const struct image *image, const uint8_t *data, size_t size)
+static void try(const struct rules *rules, const struct classifier *classifier, const uint8_t *data, size_t size)
 {
-	struct trial trial = { .rules = rules, .image = image };
+	struct trial trial = { .rules = rules, .classifier = classifier };
 	uint64_t dice = 0x9e3779b97f4a7c15u ^ size ^ (size ? (uint64_t)data[size - 1] << 32 : 0);
 	uint8_t frame[AIM_FRAME_MAX];
 	struct aims aims;
@@ -214,7 +221,7 @@ static void try(const struct rules *rules, const struct image *image, const uint
 	tally_clear(&whole, rules->n_rules);
 	tally_clear(&xdp, rules->n_rules);
 	tally_clear(&user, rules->n_rules);
-	memcpy(program.image, image, image->bytes);
+	memcpy(program.image, classifier->image, classifier->image->bytes);
 	for (unsigned i = 0; i < FRAMES_GIVEN && size >= 2; i++) {
 		uint32_t len = ((uint32_t)data[0] | (uint32_t)data[1] << 8) % (AIM_FRAME_MAX + 1);
 
@@ -232,11 +239,22 @@ static void try(const struct rules *rules, const struct image *image, const uint
 	check_counters(&trial);
 }
 
+/* The rules with their sets, where the program reads them. False: they have no room there. */
+static bool sets_place(const struct rules *rules, struct set_store **ret_store)
+{
+	if (set_store_new(rules, 0, ret_store) < 0)
+		abort();
+	memset(program.block, 0, SET_BYTES);
+	return set_table_place(set_store_table(*ret_store), program.block, SET_BYTES) == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *end = memchr(data, '\0', size);
 	size_t len = end ? (size_t)(end - data) : size;
 	struct rules_error error;
+	struct classifier classifier;
+	struct set_store *store = NULL;
 	struct image *image;
 	struct rules *rules;
 
@@ -245,8 +263,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rules_parse((const char *)data, len, "input", &rules, &error) < 0)
 		return 0;
 	if (rules->n_rules <= RULES_MOST && image_build(rules, 1, NULL, &image, &error) == 0) {
-		if (image->bytes <= IMAGE_BYTES_MIN)
-			try(rules, image, data + len + (end != NULL), size - len - (end != NULL));
+		if (image->bytes <= IMAGE_BYTES_MIN && sets_place(rules, &store)) {
+			classifier = (struct classifier){ .image = image, .block = program.block, .store = store };
+			try(rules, &classifier, data + len + (end != NULL), size - len - (end != NULL));
+		}
+		set_store_free(store);
 		image_free(image);
 	}
 	rules_free(rules);

@@ -12,6 +12,8 @@
 
 #include "classify/classify.h"
 #include "classify/match.h"
+#include "classify/set_field.h"
+#include "control/offline.h"
 #include "replay.h"
 #include "rules/rules.h"
 
@@ -19,6 +21,7 @@
 
 static const char rules_text[] =
 	"set mixed { 192.0.2.0/24, 2001:db8::/32 }\n"
+	"set ports { 53, 1000-2000 }; set names type names { flood.example, torture.example }\n"
 	"set services { 192.0.2.0/24 . tcp . 80, ::/0 . udp . 1-100, 10.0.0.0/8 . icmp . any }\n"
 	"count udp or tcp or sctp\n"
 	"count ip src 10.0.0.0/8 or ip6 dst @mixed\n"
@@ -35,11 +38,13 @@ static const char rules_text[] =
 	"count tcp flags syn/syn,ack or icmp type 3/1 or icmp6 code 0 or ether src 02:00:00:00:00:01\n"
 	"count vlan 1-100 and vlan or dst @services\n"
 	"limit 10k pps per src icmp6 or bpf \"ip[6] & 0x20 != 0 or tcp[13] = 2\"\n"
+	"count port @ports or not len @ports; count dns name under @names or dns name @names or dns type @ports\n"
 	"sample 1/10 dns type a or dns valid\n"
 	"drop udp and not port 53\n"
 	"on fragment drop; on truncated pass\n";
 
 struct match_env {
+	const struct set_block *block;
 	const uint8_t *data;
 	uint32_t len;
 };
@@ -70,6 +75,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0; /* time does not pass here */
 }
 
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return set_has_field(env->block, step, pkt);
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
@@ -77,27 +87,27 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return DEEP_ASK_USER_TIER;
 }
 
-static const struct image *fixed_image(void)
+static const struct classifier *fixed_rules(void)
 {
-	static struct image *image;
+	static struct offline offline;
 	struct rules_error error;
 	struct rules *rules;
 
-	if (image)
-		return image;
+	if (offline.image)
+		return &offline.classifier;
 	if (rules_parse(rules_text, sizeof(rules_text) - 1, "rules", &rules, &error) < 0) {
 		rules_error_print(&error, "error", stderr);
 		abort();
 	}
-	check(image_build(rules, 1, NULL, &image, &error) == 0);
+	check(offline_open(rules, &offline, &error) == 0);
 	rules_free(rules);
-	return image;
+	return &offline.classifier;
 }
 
 /* The fixed image, changed in places: NULL if the check refuses it. The caller frees it. */
 static struct image *wild_image(const uint8_t **data, size_t *size)
 {
-	const struct image *fixed = fixed_image();
+	const struct image *fixed = fixed_rules()->image;
 	size_t from = offsetof(struct image, checksum) + sizeof(fixed->checksum);
 	struct image *image = malloc(fixed->bytes);
 
@@ -146,7 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct tally tally;
 	struct match xdp, user;
-	const struct image *image = fixed_image();
+	struct classifier classifier = *fixed_rules();
 	struct image *changed = NULL;
 	bool wild = size && *data == '!';
 	struct match_env env;
@@ -158,20 +168,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data++;
 	size--;
 	if (wild) {
-		image = changed = wild_image(&data, &size);
-		if (!image)
+		classifier.image = changed = wild_image(&data, &size);
+		if (!changed)
 			return 0;
 	}
 	frame = malloc(size ? size : 1);
 	memcpy(frame, data, size);
-	env = (struct match_env){ frame, (uint32_t)size };
+	env = (struct match_env){ classifier.block, frame, (uint32_t)size };
 
-	classify(image, frame, (uint32_t)size, true, &tally, &pkt, &user);
+	classify(&classifier, frame, (uint32_t)size, true, &tally, &pkt, &user);
 	check_pkt(&pkt, size);
-	match_run(&env, image, &pkt, 1, &xdp);
-	for (unsigned i = 0; i < image->n_rules; i++)
-		if (lookup_rule_at(image, i)->overload == OVERLOAD_ALLOW)
-			match_overload_listed(image, lookup_rule_at(image, i), &pkt);
+	match_run(&env, classifier.image, &pkt, 1, &xdp);
+	for (unsigned i = 0; i < classifier.image->n_rules; i++)
+		if (lookup_rule_at(classifier.image, i)->overload == OVERLOAD_ALLOW)
+			match_overload_listed(classifier.image, lookup_rule_at(classifier.image, i), &pkt);
 	if (!wild) {
 		check_match(&user);
 		check(xdp.ask_user || (xdp.action == user.action && xdp.rule == user.rule && xdp.condition == user.condition));

@@ -18,7 +18,10 @@
 #include <pcap/pcap.h>
 
 #include "classify/match.h"
+#include "classify/set_field.h"
+#include "control/offline.h"
 #include "rules_random.h"
+#include "sets/store.h"
 
 #define PACKETS 1500	 /* each rule set meets */
 #define RULES_LARGE 3000 /* of the large sets */
@@ -33,6 +36,7 @@
 #endif
 
 struct match_env {
+	const struct classifier *classifier;
 	const struct model_frame *frame;
 	int tier; /* 0: one that answers everything, TIER_XDP or TIER_USER */
 	uint32_t *hits;
@@ -57,6 +61,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0; /* rates are test_limit.c's business */
 }
 
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return set_has_field(env->classifier->block, step, pkt);
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
@@ -73,8 +82,18 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 		return frame->type >= 0;
 	if (step->kind == STEP_DNS_TYPE)
 		return frame->type >= (int)step->lo && frame->type <= (int)step->hi;
+	if (step->kind == STEP_DNS_TYPE_SET)
+		return frame->type >= 0 && set_has_number(env->classifier->block, step->lo, (uint32_t)frame->type);
 	if (!frame->name_len)
 		return DEEP_NO;
+	if (step->kind == STEP_DNS_NAME_SET || step->kind == STEP_DNS_UNDER_SET) {
+		const struct names *names = set_store_names(env->classifier->store, step->lo);
+
+		if (!names) /* of an empty set of no kind */
+			return DEEP_NO;
+		return step->kind == STEP_DNS_UNDER_SET ? names_under(names, frame->name, frame->name_len)
+							: names_has(names, frame->name, frame->name_len);
+	}
 	if (step->kind == STEP_DNS_NAME)
 		return frame->name_len == step->len && !memcmp(frame->name, name, step->len);
 	return dns_name_under(frame->name, frame->name_len, name, step->len);
@@ -99,22 +118,24 @@ static bool match_equal(const struct match *a, const struct match *b)
 }
 
 /* As in life: the XDP tier first, and what it leaves open in the user tier, which counts only what the first did not. */
-static void run_tiers(const struct image *image, const struct model_frame *frame, struct match *ret, uint32_t *hits)
+static void run_tiers(const struct classifier *classifier, const struct model_frame *frame, struct match *ret, uint32_t *hits)
 {
-	struct match_env env = { .frame = frame, .tier = TIER_XDP, .hits = hits };
+	struct match_env env = { .classifier = classifier, .frame = frame, .tier = TIER_XDP, .hits = hits };
 
-	match_run(&env, image, &frame->pkt, 1, ret);
+	match_run(&env, classifier->image, &frame->pkt, 1, ret);
 	if (!ret->ask_user)
 		return;
 	env.tier = TIER_USER;
-	match_run(&env, image, &frame->pkt, 0, ret);
+	match_run(&env, classifier->image, &frame->pkt, 0, ret);
 }
 
-static void check_frame(const struct rules *rules, const struct image *image, const struct model_frame *frame, uint32_t *all_hits)
+static void check_frame(const struct rules *rules, const struct classifier *classifier, const struct model_frame *frame,
+			uint32_t *all_hits)
 {
+	const struct image *image = classifier->image;
 	struct match want, got;
 	static uint32_t want_hits[RULES_LARGE], hits[RULES_LARGE], tier_hits[RULES_LARGE];
-	struct match_env env = { .frame = frame, .hits = hits };
+	struct match_env env = { .classifier = classifier, .frame = frame, .hits = hits };
 
 	memset(want_hits, 0, sizeof(want_hits));
 	memset(hits, 0, sizeof(hits));
@@ -125,7 +146,7 @@ static void check_frame(const struct rules *rules, const struct image *image, co
 	match_run(&env, image, &frame->pkt, 1, &got);
 	check(match_equal(&want, &got), "match_run()", frame);
 	check(!memcmp(want_hits, hits, sizeof(hits)), "hits", frame);
-	run_tiers(image, frame, &got, tier_hits);
+	run_tiers(classifier, frame, &got, tier_hits);
 	check(match_equal(&want, &got), "XDP tier, then user tier", frame);
 	check(!memcmp(want_hits, tier_hits, sizeof(hits)), "hits of both tiers", frame);
 	if (want.diverted && rules->rules[want.divert_rule]->overload == OVERLOAD_ALLOW)
@@ -150,7 +171,7 @@ static void check_text(const struct rules *rules, const struct image *image)
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
-	assert_int_equal(image_build(parsed, 7, NULL, &again, &error), 0);
+	assert_int_equal(image_build(parsed, 1, NULL, &again, &error), 0);
 	out = open_memstream(&text[1], &len[1]);
 	rules_print(parsed, out);
 	fclose(out);
@@ -228,20 +249,20 @@ static void test_model(void **state)
 	print_message("SEED=%lu\n", seed);
 	for (unsigned long round = 0; round < rounds; round++) {
 		struct rules *rules = random_rules();
-		struct image *image;
+		struct offline offline;
 		uint32_t hits[RANDOM_RULES_MAX] = { 0 };
 		struct random_frame frame;
 
 		current = rules;
-		if (image_build(rules, 7, NULL, &image, &error) == 0) { /* else more steps than there are */
-			assert_int_equal(image_check(image, image->bytes), 0);
-			check_text(rules, image);
+		if (offline_open(rules, &offline, &error) == 0) { /* else more steps than there are */
+			assert_int_equal(image_check(offline.image, offline.image->bytes), 0);
+			check_text(rules, offline.image);
 			check_json(rules);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
 				random_frame(&frame);
-				check_frame(rules, image, &frame.frame, hits);
+				check_frame(rules, &offline.classifier, &frame.frame, hits);
 			}
-			image_free(image);
+			offline_close(&offline);
 			dead += check_lint(rules, hits);
 		}
 		rules_free(rules);
@@ -298,7 +319,7 @@ static void test_model_large(void **state)
 		unsigned n = round % 3 == 0 ? RULES_LARGE : 40 + random_below(RULES_LARGE - 40);
 		struct rules_error error;
 		struct rules *rules;
-		struct image *image;
+		struct offline offline;
 		struct random_frame frame;
 		char *text;
 		size_t len;
@@ -314,16 +335,16 @@ static void test_model_large(void **state)
 			fail();
 		}
 		current = rules;
-		assert_int_equal(image_build(rules, 7, NULL, &image, &error), 0);
-		assert_int_equal(image_check(image, image->bytes), 0);
-		check_text(rules, image);
-		if (image->n_groups > groups_most)
-			groups_most = image->n_groups;
+		assert_int_equal(offline_open(rules, &offline, &error), 0);
+		assert_int_equal(image_check(offline.image, offline.image->bytes), 0);
+		check_text(rules, offline.image);
+		if (offline.image->n_groups > groups_most)
+			groups_most = offline.image->n_groups;
 		for (unsigned i = 0; i < 3000; i++) {
 			random_frame(&frame);
-			check_frame(rules, image, &frame.frame, hits);
+			check_frame(rules, &offline.classifier, &frame.frame, hits);
 		}
-		image_free(image);
+		offline_close(&offline);
 		rules_free(rules);
 		free(text);
 	}

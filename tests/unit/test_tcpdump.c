@@ -21,6 +21,8 @@
 
 #include "classify/classify.h"
 #include "classify/match.h"
+#include "classify/set_field.h"
+#include "control/offline.h"
 #include "rules/rules.h"
 
 #define FRAMES 300 /* each expression meets */
@@ -366,6 +368,7 @@ static uint32_t random_frame(uint8_t frame[256], unsigned tags)
 /* ---- the comparison ---- */
 
 struct match_env {
+	const struct set_block *block;
 	const uint8_t *frame;
 };
 
@@ -387,6 +390,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0; /* no rule here has a rate */
 }
 
+static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
+{
+	return set_has_field(env->block, step, pkt);
+}
+
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt)
 {
@@ -394,31 +402,31 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return DEEP_NO;
 }
 
-static bool ours(const struct image *image, const uint8_t *frame, uint32_t len)
+static bool ours(const struct classifier *classifier, const uint8_t *frame, uint32_t len)
 {
-	struct match_env env = { .frame = frame };
+	struct match_env env = { .block = classifier->block, .frame = frame };
 	struct match match;
 	struct pkt pkt;
 
 	parse_frame(frame, frame + len, &pkt);
-	match_run(&env, image, &pkt, 0, &match);
+	match_run(&env, classifier->image, &pkt, 0, &match);
 	return match.action == ACTION_DROP;
 }
 
 /* In the user tier, which runs bpf "EXPRESSION". */
-static bool ours_bpf(const struct image *image, const uint8_t *frame, uint32_t len)
+static bool ours_bpf(const struct classifier *classifier, const uint8_t *frame, uint32_t len)
 {
 	static struct tally tally;
 	struct match match;
 	struct pkt pkt;
 
-	classify(image, frame, len, false, &tally, &pkt, &match);
+	classify(classifier, frame, len, false, &tally, &pkt, &match);
 	return match.action == ACTION_DROP;
 }
 
-static struct image *build(const char *before, const char *expr, const char *behind)
+static struct offline build(const char *before, const char *expr, const char *behind)
 {
-	struct image *image;
+	struct offline offline;
 	struct rules_error error;
 	struct rules *rules;
 	char text[EXPR_MAX + 100];
@@ -428,13 +436,13 @@ static struct image *build(const char *before, const char *expr, const char *beh
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
-	if (image_build(rules, 1, NULL, &image, &error) < 0) {
+	if (offline_open(rules, &offline, &error) < 0) {
 		rules_error_print(&error, "error", stderr);
 		fail();
 	}
-	assert_int_equal(image_check(image, image->bytes), 0);
+	assert_int_equal(image_check(offline.image, offline.image->bytes), 0);
 	rules_free(rules);
-	return image;
+	return offline;
 }
 
 static unsigned long env_number(const char *name, unsigned long otherwise)
@@ -455,16 +463,16 @@ static void differs(const char *who, bool theirs, const char *expr, const uint8_
 /* Frames have up to `tags` tags. With `bpf`, the expression is run within the rules, too. */
 static void compare(pcap_t *pcap, const char *expr[2], unsigned tags, bool bpf, unsigned long *matches)
 {
-	struct image *images[2] = { NULL, NULL };
+	struct offline rules[2] = { 0 };
 	struct bpf_program program;
 
 	if (pcap_compile(pcap, &program, expr[1], 0, PCAP_NETMASK_UNKNOWN) < 0) {
 		print_error("libpcap: %s: %s\n", expr[1], pcap_geterr(pcap));
 		fail();
 	}
-	images[0] = build("drop ", expr[0], "");
+	rules[0] = build("drop ", expr[0], "");
 	if (bpf)
-		images[1] = build("divert ip or not ip\ndrop bpf \"", expr[1], "\"");
+		rules[1] = build("divert ip or not ip\ndrop bpf \"", expr[1], "\"");
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint8_t frame[256] = { 0 };
 		struct pcap_pkthdr header = { 0 };
@@ -473,13 +481,13 @@ static void compare(pcap_t *pcap, const char *expr[2], unsigned tags, bool bpf, 
 		header.caplen = header.len = random_frame(frame, below(tags + 1));
 		theirs = pcap_offline_filter(&program, &header, frame) != 0;
 		*matches += theirs;
-		if (theirs != ours(images[0], frame, header.len))
+		if (theirs != ours(&rules[0].classifier, frame, header.len))
 			differs(expr[0], theirs, expr[1], frame, header.len);
-		if (bpf && theirs != ours_bpf(images[1], frame, header.len))
+		if (bpf && theirs != ours_bpf(&rules[1].classifier, frame, header.len))
 			differs("bpf", theirs, expr[1], frame, header.len);
 	}
-	image_free(images[0]);
-	image_free(images[1]);
+	offline_close(&rules[0]);
+	offline_close(&rules[1]);
 	pcap_freecode(&program);
 }
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "classify/classify.h"
+#include "control/offline.h"
 #include "control/oracle.h"
 #include "control/testrun.h"
 #include "rules/rules.h"
@@ -139,16 +140,22 @@ static void make_frames(void)
 	add_frame(jumbo, sizeof(jumbo));
 }
 
-static struct image *image_of(const char *text)
+static struct offline *offline_of(const char *text)
 {
-	struct image *image = NULL;
+	struct offline *offline = calloc(1, sizeof(*offline));
 	struct rules_error error;
 	struct rules *rules;
 
-	if (rules_parse(text, strlen(text), "rules", &rules, &error) < 0 || image_build(rules, 1, NULL, &image, &error) < 0)
+	if (rules_parse(text, strlen(text), "rules", &rules, &error) < 0 || offline_open(rules, offline, &error) < 0)
 		fail_msg("%s: %s", text, error.message);
 	rules_free(rules);
-	return image;
+	return offline;
+}
+
+static void offline_end(struct offline *offline)
+{
+	offline_close(offline);
+	free(offline);
 }
 
 static const char *const rule_sets[] = {
@@ -161,6 +168,10 @@ static const char *const rule_sets[] = {
 	"count not dns name under example; drop ether proto arp or (ip6 and dst host 2001:db8::1)",
 	"divert ip6; drop len 60-90; count dns name under example; pass",
 	"limit 1 pps udp; limit 8 bps per src tcp; sample 1/2 ip; drop dscp ef and vlan",
+	"set a { 192.0.2.0/30, 2001:db8::/127 }; set none {}; set p { 53, 1000-2000 }; allow src @none; drop src @a and port @p; "
+	"count dst @a; count ip6 src or dst @a; drop not port @p; count len @p",
+	"set t { 192.0.2.0/24 . udp . 53, ::/0 . tcp . any, 192.0.2.1 . udp . 1-65535 }; set q type names { flood.example }; "
+	"set k { 1, 28 }; divert udp; drop dst @t and not src @t; count dns name under @q; drop dns name @q or dns type @k",
 	"divert queue 3 udp; drop bpf \"udp[8:2] = 0\"; drop flags syn/syn,ack or ttl < 5; allow frag {first, later}",
 };
 
@@ -177,12 +188,12 @@ static void test_user_counts(void **state)
 
 	(void)state;
 	for (size_t r = 0; r < sizeof(rule_sets) / sizeof(rule_sets[0]); r++) {
-		struct image *image = image_of(rule_sets[r]);
+		struct offline *offline = offline_of(rule_sets[r]);
 		struct tally *tally = calloc(1, sizeof(*tally));
 		struct testrun *run = NULL;
 		char message[256];
 
-		assert_int_equal(testrun_open(TESTRUN_USER, image, &run, message, sizeof(message)), 0);
+		assert_int_equal(testrun_open(TESTRUN_USER, &offline->classifier, &run, message, sizeof(message)), 0);
 		run_all(run, packets);
 		for (unsigned i = 0; i < n_frames; i++) {
 			const struct testrun_packet *packet = &packets[i];
@@ -190,7 +201,7 @@ static void test_user_counts(void **state)
 			struct match match;
 			struct pkt pkt;
 
-			classify(image, frames[i].data, frames[i].len, true, tally, &pkt, &match);
+			classify(&offline->classifier, frames[i].data, frames[i].len, true, tally, &pkt, &match);
 			if (handed_over && (packet->user_verdict == VERDICT_USER_PASS) == (match.action == ACTION_DROP))
 				fail_msg("%s: frame %u: %d in the user tier", rule_sets[r], i, packet->user_verdict);
 			if ((handed_over ? packet->user_rule : packet->rule) != match.rule)
@@ -206,14 +217,14 @@ static void test_user_counts(void **state)
 		}
 		testrun_close(run);
 		free(tally);
-		image_free(image);
+		offline_end(offline);
 	}
 }
 
 /* Verdicts by name, for frames of which it is plain. */
 static void test_user_verdicts(void **state)
 {
-	struct image *image = image_of("divert udp dst port 53; drop dns name under flood.example; drop tcp; allow udp");
+	struct offline *offline = offline_of("divert udp dst port 53; drop dns name under flood.example; drop tcp; allow udp");
 	struct hits hits[VERDICT_COUNT];
 	unsigned long long ended = 0, in_user_tier;
 	struct testrun *run = NULL;
@@ -221,7 +232,7 @@ static void test_user_verdicts(void **state)
 	static struct testrun_packet packets[FRAMES_MAX];
 
 	(void)state;
-	assert_int_equal(testrun_open(TESTRUN_USER, image, &run, message, sizeof(message)), 0);
+	assert_int_equal(testrun_open(TESTRUN_USER, &offline->classifier, &run, message, sizeof(message)), 0);
 	run_all(run, packets);
 	testrun_verdicts(run, hits);
 	for (unsigned i = 0; i <= VERDICT_TRUNCATED_DROP; i++)
@@ -233,15 +244,15 @@ static void test_user_verdicts(void **state)
 	assert_int_equal(hits[VERDICT_USER_DROP].packets, 2 * 3 * 3);
 	assert_int_equal(hits[VERDICT_USER_PASS].packets, 2 * 3 * 3);
 	testrun_close(run);
-	image_free(image);
+	offline_end(offline);
 }
 
 /* NULL: not permitted. */
-static struct testrun *open_program(enum testrun_tier tier, const struct image *image)
+static struct testrun *open_program(enum testrun_tier tier, const struct classifier *classifier)
 {
 	struct testrun *run = NULL;
 	char message[256] = "";
-	int r = testrun_open(tier, image, &run, message, sizeof(message));
+	int r = testrun_open(tier, classifier, &run, message, sizeof(message));
 
 	if (r == -EPERM || r == -EACCES)
 		return NULL;
@@ -269,12 +280,12 @@ static void test_program_agrees(void **state)
 {
 	(void)state;
 	for (size_t r = 0; r < sizeof(rule_sets) / sizeof(rule_sets[0]); r++) {
-		struct image *image = image_of(rule_sets[r]);
-		struct testrun *run = open_program(TESTRUN_BOTH, image);
+		struct offline *offline = offline_of(rule_sets[r]);
+		struct testrun *run = open_program(TESTRUN_BOTH, &offline->classifier);
 		struct hits unrun[UNRUN_COUNT];
 
 		if (!run) {
-			image_free(image);
+			offline_end(offline);
 			print_message("running the XDP program needs root\n");
 			skip();
 		}
@@ -283,25 +294,25 @@ static void test_program_agrees(void **state)
 		assert_int_equal(unrun[UNRUN_TOO_SHORT].packets, 2); /* 13 bytes and none */
 		assert_int_equal(unrun[UNRUN_TOO_LARGE].packets, 2); /* 4,500 and 9,000 bytes */
 		testrun_close(run);
-		image_free(image);
+		offline_end(offline);
 	}
 }
 
 /* The program alone ends each frame as both do, but for those it cannot run on, and follows none to the user tier. */
 static void test_program_alone(void **state)
 {
-	struct image *image = image_of(rule_sets[3]);
+	struct offline *offline = offline_of(rule_sets[3]);
 	static struct testrun_packet alone[FRAMES_MAX], both[FRAMES_MAX];
-	struct testrun *run = open_program(TESTRUN_XDP, image);
+	struct testrun *run = open_program(TESTRUN_XDP, &offline->classifier);
 
 	(void)state;
 	if (!run) {
-		image_free(image);
+		offline_end(offline);
 		skip();
 	}
 	run_all(run, alone);
 	testrun_close(run);
-	run = open_program(TESTRUN_BOTH, image);
+	run = open_program(TESTRUN_BOTH, &offline->classifier);
 	run_all(run, both);
 	testrun_close(run);
 	for (unsigned i = 0; i < n_frames; i++) {
@@ -310,7 +321,7 @@ static void test_program_alone(void **state)
 		assert_int_equal(alone[i].rule, both[i].rule);
 		assert_int_equal(alone[i].user_verdict, VERDICT_COUNT);
 	}
-	image_free(image);
+	offline_end(offline);
 }
 
 /* The program reads rules that are not the host's. */
@@ -323,6 +334,8 @@ static void test_wrong_rules_found(void **state)
 		{ "drop src 2001:db8::1", "drop src 2001:db8::3" },
 		{ "count tcp", "count udp" },
 		{ "count tcp; count udp", "count udp; count tcp" },
+		{ "set s { 192.0.2.1 }; drop src @s", "set s { 192.0.2.3 }; drop src @s" },
+		{ "set s { 2001:db8::1 }; drop src @s", "set s { 2001:db8::3 }; drop src @s" },
 		{ "drop tcp; drop dst port 80", "drop sctp; drop dst port 80" }, /* the same verdict by another rule */
 		{ "divert udp", "pass udp" },
 		{ "on fragment drop", "on fragment pass" },
@@ -333,17 +346,17 @@ static void test_wrong_rules_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		struct image *right = image_of(pairs[i][0]), *wrong = image_of(pairs[i][1]);
-		struct testrun *run = open_program(TESTRUN_BOTH, right);
+		struct offline *right = offline_of(pairs[i][0]), *wrong = offline_of(pairs[i][1]);
+		struct testrun *run = open_program(TESTRUN_BOTH, &right->classifier);
 
 		if (run) {
-			assert_int_equal(testrun_publish(run, wrong, message, sizeof(message)), 0);
+			assert_int_equal(testrun_publish(run, &wrong->classifier, message, sizeof(message)), 0);
 			if (objections(run) == 0)
 				fail_msg("the program had \"%s\" for \"%s\"", pairs[i][1], pairs[i][0]);
 			testrun_close(run);
 		}
-		image_free(right);
-		image_free(wrong);
+		offline_end(right);
+		offline_end(wrong);
 		if (!run)
 			skip();
 	}
@@ -352,31 +365,33 @@ static void test_wrong_rules_found(void **state)
 /* One byte is wrong: each in which two images differ. Some say nothing (the checksum), but not all. */
 static void test_wrong_byte_found(void **state)
 {
-	struct image *right = image_of("drop udp dst port 53-80"), *wrong = image_of("drop udp dst port 54-79");
-	struct image *mutant = malloc(right->bytes);
+	struct offline *right = offline_of("drop udp dst port 53-80"), *wrong = offline_of("drop udp dst port 54-79");
+	size_t bytes = right->image->bytes;
+	struct image *mutant = malloc(bytes);
+	struct classifier classifier = { .image = mutant };
 	unsigned found = 0, tried = 0;
 	char message[256];
 
 	(void)state;
-	assert_int_equal(right->bytes, wrong->bytes);
-	for (size_t at = 0; at < right->bytes; at++) {
-		uint8_t byte = ((const uint8_t *)wrong)[at];
+	assert_int_equal(bytes, wrong->image->bytes);
+	for (size_t at = 0; at < bytes; at++) {
+		uint8_t byte = ((const uint8_t *)wrong->image)[at];
 		struct testrun *run;
 
-		if (byte == ((const uint8_t *)right)[at])
+		if (byte == ((const uint8_t *)right->image)[at])
 			continue;
-		run = open_program(TESTRUN_BOTH, right);
+		run = open_program(TESTRUN_BOTH, &right->classifier);
 		if (!run)
 			break;
-		memcpy(mutant, right, right->bytes);
+		memcpy(mutant, right->image, bytes);
 		((uint8_t *)mutant)[at] = byte;
-		assert_int_equal(testrun_publish(run, mutant, message, sizeof(message)), 0);
+		assert_int_equal(testrun_publish(run, &classifier, message, sizeof(message)), 0);
 		found += objections(run) != 0;
 		tried++;
 		testrun_close(run);
 	}
-	image_free(right);
-	image_free(wrong);
+	offline_end(right);
+	offline_end(wrong);
 	free(mutant);
 	if (!tried)
 		skip();

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * offline.h - a rule set compiled for user space alone: the image, the sets that it names, and their block in memory of our own.
+ *
+ * For `spillway test`, benches and tests. An armed interface has the same in maps (xdp.h), where sets change; here they stay as
+ * the text says, and their items do not end: no time passes.
+ */
+#ifndef SPILLWAY_CONTROL_OFFLINE_H
+#define SPILLWAY_CONTROL_OFFLINE_H
+
+#include "classify/classify.h"
+#include "rules/rules.h"
+
+struct offline {
+	struct classifier classifier; /* of what follows */
+	struct image *image;
+	struct set_store *store;
+	void *block;
+	uint64_t block_bytes;
+};
+
+/* 0, or negative errno, with *ret_error filled if the rules are the reason (image_build()). On failure nothing is to be released. */
+int offline_open(const struct rules *rules, struct offline *ret_offline, struct rules_error *ret_error);
+void offline_close(struct offline *offline); /* a zeroed one is fine */
+
+#endif
