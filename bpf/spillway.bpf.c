@@ -167,7 +167,8 @@ static __always_inline int end(enum verdict verdict, __u32 bytes, int action)
 }
 
 /* The user tier is full: what the divert rule's author declared. */
-static __always_inline int overload(const struct image *image, const struct match *match, const struct pkt *pkt)
+static __always_inline int overload(const struct match_env *env, const struct image *image, const struct match *match,
+				    const struct pkt *pkt)
 {
 	const struct image_rule *rule = lookup_rule_at(image, match->divert_rule);
 	int pass = 0;
@@ -180,7 +181,7 @@ static __always_inline int overload(const struct image *image, const struct matc
 		pass = rule->overload_n && bpf_get_prandom_u32() % rule->overload_n == 0;
 		break;
 	case OVERLOAD_ALLOW:
-		pass = match_overload_listed(image, rule, pkt);
+		pass = match_overload_listed(env, image, rule, pkt);
 		break;
 	}
 	if (pass)
@@ -189,10 +190,11 @@ static __always_inline int overload(const struct image *image, const struct matc
 }
 
 /* Hand the packet to the port of its queue, or say why not. */
-static __always_inline int divert(struct xdp_md *ctx, const struct image *image, const struct match *match, const struct pkt *pkt)
+static __always_inline int divert(const struct match_env *env, const struct image *image, const struct match *match,
+				  const struct pkt *pkt)
 {
 	const struct image_rule *rule = lookup_rule_at(image, match->divert_rule);
-	__u32 zero = 0, queue = ctx->rx_queue_index;
+	__u32 zero = 0, queue = env->ctx->rx_queue_index;
 	struct cells *shared = bpf_map_lookup_elem(&cells, &zero);
 	struct queue_cell *cell;
 
@@ -209,7 +211,7 @@ static __always_inline int divert(struct xdp_md *ctx, const struct image *image,
 	if ((__s64)(bpf_ktime_get_coarse_ns() - shared->beat_ns) > (__s64)shared->patience_ns)
 		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
 	if ((__s64)(cell->sent - cell->done) >= (__s64)cell->limit)
-		return overload(image, match, pkt);
+		return overload(env, image, match, pkt);
 	if (bpf_redirect_map(&ports, queue, XDP_PASS) != XDP_REDIRECT)
 		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	__sync_fetch_and_add(&cell->sent, 1); /* generic mode may run one queue on two CPUs */
@@ -260,7 +262,7 @@ int spillway_xdp(struct xdp_md *ctx)
 	match_run_in(&scratch->state, &env, image, pkt, 1, match);
 
 	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))
-		return divert(ctx, image, match, pkt);
+		return divert(&env, image, match, pkt);
 	if (match->condition != CONDITION_NONE)
 		return end_unread(match, pkt->frame_len);
 	if (match->action == ACTION_DROP)

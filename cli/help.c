@@ -82,7 +82,7 @@ int cmd_help(const struct arguments *arguments)
 	return CODE_OK;
 }
 
-/* What the shell offers behind an option that takes an argument. */
+/* Does an option before it have the same name? Then it belongs to other commands. */
 static bool option_seen(unsigned id)
 {
 	for (unsigned before = 0; before < id; before++) {
@@ -92,6 +92,7 @@ static bool option_seen(unsigned id)
 	return false;
 }
 
+/* What the shell offers behind an option that takes an argument. */
 static void completion_option_arguments(void)
 {
 	puts("\tcase $previous in");
@@ -112,13 +113,29 @@ static void completion_option_arguments(void)
 	puts("\tesac");
 }
 
+#define COMPLETION_INTERFACES "ip -o link 2>/dev/null | awk -F'[ :@]+' '{ print $2 }'"
+
+/* The words of `set`, each by its place. Sets are those that the running rules name. */
+static void completion_set_words(void)
+{
+	puts("_spillway_set_words() {\n"
+	     "\tcase $COMP_CWORD in\n"
+	     "\t2) " COMPLETION_INTERFACES " ;;\n"
+	     "\t3) spillway rules \"${COMP_WORDS[2]}\" 2>/dev/null | grep -o '@[[:alnum:]_.-]*' | tr -d @ ;;\n"
+	     "\t4) echo add del list replace ;;\n"
+	     "\tesac\n"
+	     "}");
+}
+
 static void completion_operand(const struct command *command)
 {
 	switch (command->operand) {
 	case OPERAND_IFACE:
-	case OPERAND_IFACE_WORDS:
 	case OPERAND_IFACE_MAYBE:
-		fputs("$(ip -o link 2>/dev/null | awk -F'[ :@]+' '{ print $2 }')", stdout);
+		fputs("$(" COMPLETION_INTERFACES ")", stdout);
+		break;
+	case OPERAND_IFACE_WORDS:
+		fputs("$(_spillway_set_words)", stdout);
 		break;
 	case OPERAND_COMMAND_MAYBE:
 		fputs("$commands", stdout);
@@ -153,8 +170,9 @@ int cmd_completion(const struct arguments *arguments)
 	if (strcmp(arguments->operand, "bash") != 0)
 		return fail(CODE_USAGE, "no completion for \"%s\": only for bash", arguments->operand);
 	puts("# bash completion for spillway(8), printed by `spillway completion bash`\n"
-	     "# shellcheck disable=SC2207 # the words have no blanks in them\n"
-	     "_spillway() {\n"
+	     "# shellcheck disable=SC2207 # the words have no blanks in them");
+	completion_set_words();
+	puts("_spillway() {\n"
 	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words='' commands");
 	fputs("\tcommands=\"", stdout);
 	for (unsigned i = 0; i < command_count; i++)

@@ -162,7 +162,7 @@ struct image_rule {
 	__u8 per_len4, per_len6; /* prefix lengths of a bucket */
 	__u8 by_bits;		 /* cost is a byte's */
 	__u8 expires;		 /* it has a ttl, so `expired` has to be looked at */
-	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps, then STEP_RULE = listed, STEP_END = not */
+	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps or one STEP_SET, then STEP_RULE = listed, STEP_END = not */
 	__u32 overload_n;
 	__u32 counter; /* index into rule_hits; kept across rule sets while the rule's text is the same */
 	__u32 line;    /* of the source text, for messages */

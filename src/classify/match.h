@@ -466,8 +466,9 @@ static inline void match_run(const struct match_env *env, const struct image *im
 }
 #endif
 
-/* Is the packet's source on the allow-list of an OVERLOAD_ALLOW rule? The list is a row of STEP_SRC_NET steps (steps.c). */
-static __always_inline int match_overload_listed(const struct image *image, const struct image_rule *rule, const struct pkt *pkt)
+/* Is the packet's source on the allow-list of an OVERLOAD_ALLOW rule? The list is a row of STEP_SRC_NET steps or one STEP_SET (steps.c). */
+static __always_inline int match_overload_listed(const struct match_env *env, const struct image *image,
+						 const struct image_rule *rule, const struct pkt *pkt)
 {
 	__u32 at = rule->overload_step, n;
 
@@ -476,6 +477,8 @@ static __always_inline int match_overload_listed(const struct image *image, cons
 
 		if (step->kind == STEP_RULE)
 			return 1;
+		if (step->kind == STEP_SET)
+			return match_set(env, step, pkt);
 		if (step->kind != STEP_SRC_NET)
 			return 0;
 		at = pkt->family == step->lo && match_net(pkt->src, step) ? step->next_yes : step->next_no;

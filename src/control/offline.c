@@ -18,8 +18,11 @@ static int block_place(struct offline *offline, uint64_t bytes)
 		munmap(block, bytes);
 		return r;
 	}
+	if (offline->block)
+		munmap(offline->block, offline->block_bytes);
 	offline->block = block;
 	offline->block_bytes = bytes;
+	offline->classifier.block = block;
 	return 0;
 }
 
@@ -46,9 +49,15 @@ int offline_open(const struct rules *rules, struct offline *ret_offline, struct 
 		offline_close(&offline);
 		return r;
 	}
-	offline.classifier = (struct classifier){ .image = offline.image, .block = offline.block, .store = offline.store };
+	offline.classifier.image = offline.image;
+	offline.classifier.store = offline.store;
 	*ret_offline = offline;
 	return 0;
+}
+
+int offline_settle(struct offline *offline)
+{
+	return set_table_waits(set_store_table(offline->store)) ? sets_place(offline) : 0;
 }
 
 void offline_close(struct offline *offline)

@@ -389,11 +389,13 @@ int steps_build_overload(struct builder *builder, const struct list *list, uint3
 	struct image_step step = { .kind = STEP_RULE };
 	label listed = emit(builder, &step, 0, 0), no = 0;
 
-	for (size_t i = list_count(list); i-- > 0;) {
-		union value value = list_value(list, i);
+	if (list->set) {
+		struct image_step in_set = { .kind = STEP_SET, .offset = SET_SRC, .lo = rules_set_id(builder->rules, list->set) };
 
-		no = emit_net(builder, STEP_SRC_NET, &value.prefix, listed, no);
+		no = emit(builder, &in_set, listed, no);
 	}
+	for (size_t i = list->n; i-- > 0;)
+		no = emit_net(builder, STEP_SRC_NET, &list->values[i].prefix, listed, no);
 	if (builder->full || builder->failed)
 		return builder->failed ? -ENOMEM : -E2BIG;
 	*ret_step = block_finish(builder, no);

@@ -181,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	match_run(&env, classifier.image, &pkt, 1, &xdp);
 	for (unsigned i = 0; i < classifier.image->n_rules; i++)
 		if (lookup_rule_at(classifier.image, i)->overload == OVERLOAD_ALLOW)
-			match_overload_listed(classifier.image, lookup_rule_at(classifier.image, i), &pkt);
+			match_overload_listed(&env, classifier.image, lookup_rule_at(classifier.image, i), &pkt);
 	if (!wild) {
 		check_match(&user);
 		check(xdp.ask_user || (xdp.action == user.action && xdp.rule == user.rule && xdp.condition == user.condition));

@@ -165,7 +165,7 @@ static void random_tuple(struct tuple *tuple)
 	tuple->port_hi = (uint16_t)ports.hi;
 }
 
-static void random_value(struct rules *rules, enum list_kind kind, union value *value)
+void random_value(struct rules *rules, enum list_kind kind, union value *value)
 {
 	memset(value, 0, sizeof(*value));
 	if (kind == LIST_PREFIXES)

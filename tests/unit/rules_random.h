@@ -19,6 +19,7 @@ struct random_frame {
 void random_start(uint64_t seed);
 uint32_t random_below(uint32_t n);
 void random_frame(struct random_frame *ret_frame);
-struct rules *random_rules(void); /* the caller frees it by rules_free() */
+void random_value(struct rules *rules, enum list_kind kind, union value *value); /* of a set of this kind */
+struct rules *random_rules(void);						 /* the caller frees it by rules_free() */
 
 #endif

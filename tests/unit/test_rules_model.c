@@ -3,6 +3,8 @@
  * Random rule sets against random packets: the image answers as the statements say, statement by statement, in the plainest way
  * they can be read. And the rule set's text loads to the identical image.
  *
+ * While packets are asked, named sets change under the image, and the model's with them.
+ *
  * SEED=N repeats a run; ROUNDS=N makes it longer.
  */
 #include <setjmp.h>
@@ -150,7 +152,7 @@ static void check_frame(const struct rules *rules, const struct classifier *clas
 	check(match_equal(&want, &got), "XDP tier, then user tier", frame);
 	check(!memcmp(want_hits, tier_hits, sizeof(hits)), "hits of both tiers", frame);
 	if (want.diverted && rules->rules[want.divert_rule]->overload == OVERLOAD_ALLOW)
-		check(match_overload_listed(image, lookup_rule_at(image, want.divert_rule), &frame->pkt) ==
+		check(match_overload_listed(&env, image, lookup_rule_at(image, want.divert_rule), &frame->pkt) ==
 			      model_listed(rules->rules[want.divert_rule], &frame->pkt),
 		      "overload list", frame);
 }
@@ -231,6 +233,61 @@ static void check_json(const struct rules *rules)
 	rules_free(again);
 }
 
+/* As a hash of what the value says, so that equal values go together. */
+static bool is_odd(enum list_kind kind, const union value *value)
+{
+	const uint8_t *bytes = kind == LIST_NAMES ? value->name.bytes : (const uint8_t *)value;
+	size_t n = kind == LIST_NAMES ? value->name.len : sizeof(*value);
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum = sum * 31 + bytes[i];
+	return (sum >> 4 ^ sum) & 1;
+}
+
+/* Half of a set's values go, others come, while the image stays; the model's rules change alike. */
+static void change_set(struct rules *rules, struct offline *offline, struct set *set)
+{
+	const struct stored_set *stored = set_store_at(offline->store, set->index);
+	struct set gone = { .kind = stored->kind }, come = gone, rest = gone;
+	size_t n;
+
+	for (size_t i = 0; i < set->n; i++) {
+		union value value = list_value(&(struct list){ .set = set }, i);
+
+		assert_int_equal(set_add(is_odd(set->kind, &value) ? &gone : &rest, &value, 0), 0);
+	}
+	for (uint32_t i = random_below(3); i > 0; i--) {
+		union value value;
+
+		random_value(rules, stored->kind, &value);
+		assert_int_equal(set_add(&come, &value, 0), 0);
+		assert_int_equal(set_add(&rest, &value, 0), 0);
+	}
+	if (random_below(4)) {
+		assert_int_equal(set_store_change(offline->store, stored, SET_CHANGE_DEL, &gone, 0, 0, &n), 0);
+		assert_int_equal(set_store_change(offline->store, stored, SET_CHANGE_ADD, &come, 0, 0, &n), 0);
+	} else {
+		assert_int_equal(set_store_change(offline->store, stored, SET_CHANGE_REPLACE, &rest, 0, 0, &n), 0);
+	}
+	free(gone.items);
+	free(come.items);
+	free(set->items);
+	set->items = rest.items;
+	set->n = rest.n;
+	set->room = rest.room;
+	free(set->ttls_s);
+	set->ttls_s = NULL;
+}
+
+static void change_sets(struct rules *rules, struct offline *offline)
+{
+	for (size_t i = 0; i < rules->n_sets; i++)
+		if (rules->sets[i]->kind != LIST_EMPTY)
+			change_set(rules, offline, rules->sets[i]);
+	assert_int_equal(offline_settle(offline), 0);
+}
+
 static unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -259,6 +316,8 @@ static void test_model(void **state)
 			check_text(rules, offline.image);
 			check_json(rules);
 			for (unsigned i = 0; i < PACKETS; i++, pairs++) {
+				if (i % (PACKETS / 3) == PACKETS / 3 - 1)
+					change_sets(rules, &offline);
 				random_frame(&frame);
 				check_frame(rules, &offline.classifier, &frame.frame, hits);
 			}
