@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define IPC_LINE_MAX (32u << 20)
+#define IPC_LINE_MAX (64u << 20) /* a million of the longest prefixes are 46 MB */
 #define IPC_CLIENTS_MAX 32
 #define IPC_PATIENCE_MS 10000 /* for a whole request to arrive, for a whole reply to leave, between requests */
 #define IPC_GROUP "spillway"

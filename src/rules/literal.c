@@ -496,7 +496,7 @@ static char *byte_to_text(unsigned byte, char *to)
 	return to;
 }
 
-/* By hand: sets have a million of them, and inet_ntop(3) takes longer than all else that is done to load one. */
+/* By hand: a set has a million of them, and inet_ntop(3) goes through sprintf(3). */
 static char *ip4_to_text(const uint8_t addr[4], char *to)
 {
 	for (unsigned i = 0; i < 4; i++) {

@@ -86,8 +86,8 @@ static int parse_overload_allow(struct parser *parser, struct rule *rule)
 		return fail(parser, "expected a list {ADDRESS, ...} or @set behind `overload allow`");
 	r = parse_list(parser, &in, &rule->overload_list);
 	if (r == 0 && rule->overload_list.n > IMAGE_OVERLOAD_MAX)
-		return parser_fail(parser, &list, "%zu prefixes on an overload list: at most %u",
-				   rule->overload_list.n, IMAGE_OVERLOAD_MAX);
+		return parser_fail(parser, &list, "%zu prefixes on an overload list: at most %u", rule->overload_list.n,
+				   IMAGE_OVERLOAD_MAX);
 	if (r == 0 && rule->overload_list.set && rule->overload_list.set->kind == LIST_TUPLES)
 		return parser_fail(parser, &list, "an overload list holds addresses: set `%s` holds tuples",
 				   rule->overload_list.set->name);
