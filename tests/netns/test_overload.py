@@ -26,10 +26,12 @@ def stopped(pid):
         os.kill(pid, signal.SIGCONT)
 
 
-def burst(rules, sources=(A4,), mode="native"):
+def burst(rules, sources=(A4,), mode="native", change=()):
     """Send BURST queries from the sources in turn while the worker is stopped. Returns verdicts and the arrivals by source."""
     with Lab(quiet=True) as lab:
         lab.up(rules, "--mode", mode)
+        if change:
+            lab.spillway("set", "b0", *change)
         capture = Capture(lab.srv, "b0")
         query = dns_query("www.example")
         frames = {source: udp_frame(source, B6 if ":" in source else B4, 5, 53, query) for source in sources}
@@ -81,9 +83,11 @@ def test_sample():
 
 
 def test_allow_list():
-    for rule in "divert overload allow { 10.99.0.1, fd99::/64 } udp dst port 53", \
-            "set friends { 10.99.0.0/28, fd99::1 }\ndivert overload allow @friends udp dst port 53":
-        counts, arrived = burst(f"{rule}\n{ASK}", (A4, "10.99.0.77", A6, "fd98::1"))
+    by_set = "divert overload allow @friends udp dst port 53"
+    for rule, change in (("divert overload allow { 10.99.0.1, fd99::/64 } udp dst port 53", ()),
+                         (f"set friends {{ 10.99.0.0/28, fd99::1 }}\n{by_set}", ()),
+                         (f"set friends {{ 10.99.0.77 }}\n{by_set}", ("friends", "replace", "10.99.0.0/28", "fd99::1"))):
+        counts, arrived = burst(f"{rule}\n{ASK}", (A4, "10.99.0.77", A6, "fd98::1"), change=change)
         assert arrived[A4] == arrived[A6] == BURST / 4, arrived
         assert arrived["10.99.0.77"] < BURST / 4 and arrived["fd98::1"] < BURST / 4, arrived
         assert counts["overload_pass"] > 0 and counts["overload_drop"] > 0, counts

@@ -135,6 +135,41 @@ def test_apply():
         assert change(lab, "s", "list", check=False).returncode == 5
 
 
+def test_apply_under_traffic():
+    """The same set has another id in each rule set, where the other one has an empty set: no packet meets an image with the wrong block."""
+    with Lab(quiet=True) as lab:
+        texts = (f"set s {{ {A4} }}\nset none {{ 203.0.113.1 }}\ndrop src @s",
+                 f"set none {{ 203.0.113.1 }}\nset other type numbers {{ 1 }}\nset s {{ {A4} }}\ndrop src @s")
+        files = [lab.rules_file(text) for text in texts]
+        lab.up(texts[0])
+        sent = 0
+        for n in range(1, 31):
+            applying = lab.srv.popen(harness.SPILLWAY, "apply", "b0", "-f", files[n % 2], env=lab.environment(),
+                                     stdout=subprocess.DEVNULL)
+            while applying.poll() is None:
+                lab.send(*[from4(A4)] * 20)
+                sent += 20
+            assert applying.returncode == 0
+        wait_for(lambda: lab.verdicts()["drop"] + lab.verdicts()["pass"] == sent)
+        assert lab.verdicts()["pass"] == 0
+
+
+def test_user_tier():
+    """A set of addresses asked behind a DNS question: the worker reads the same block, and follows when it is replaced."""
+    with Lab(quiet=True) as lab:
+        lab.up("set s { }\ndivert udp dst port 53\ndrop dns name www.example and src @s name both")
+        query = udp_frame(A4, B4, 9, 53, dns_query("www.example"))
+        assert fate(lab, query) == (1, 0)
+        change(lab, "s", "add", A4)
+        assert fate(lab, query) == (0, 1)
+        change(lab, "s", "replace", "203.0.113.1")
+        assert fate(lab, query) == (1, 0)
+        change(lab, "s", "replace", "-f", lab.rules_file("\n".join(prefixes(3, 50000) + [A4])))
+        assert fate(lab, query) == (0, 1)
+        assert lab.hits() == {"both": 2}
+        assert lab.verdicts()["divert"] == 4
+
+
 def prefixes(seed, count):
     """So many different prefixes, none of them with the addresses that the tests send from."""
     numbers = random.Random(seed).sample(range(0x14000000 >> 4, 0xbe000000 >> 4), count)
