@@ -506,16 +506,66 @@ static char *ip4_to_text(const uint8_t addr[4], char *to)
 	return to - 1;
 }
 
+/* The longest row of zero words that is worth a `::`, the first of equals: RFC 5952, section 4.2. */
+static void zeros_find(const uint16_t words[8], unsigned *ret_first, unsigned *ret_n)
+{
+	*ret_first = 8;
+	*ret_n = 1;
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned n = 0;
+
+		while (i + n < 8 && !words[i + n])
+			n++;
+		if (n > *ret_n) {
+			*ret_first = i;
+			*ret_n = n;
+		}
+		i += n;
+	}
+}
+
+static char *word_to_text(unsigned word, char *to)
+{
+	int shift = 12;
+
+	while (shift && !(word >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[word >> shift & 15];
+	return to;
+}
+
+static char *ip6_to_text(const uint8_t addr[16], char *to)
+{
+	uint16_t words[8];
+	unsigned zeros, n;
+
+	for (unsigned i = 0; i < 8; i++)
+		words[i] = (uint16_t)(addr[2 * i] << 8 | addr[2 * i + 1]);
+	if (!words[0]) { /* may end in an IPv4 address */
+		inet_ntop(AF_INET6, addr, to, INET6_ADDRSTRLEN);
+		return to + strlen(to);
+	}
+	zeros_find(words, &zeros, &n);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == zeros) {
+			*to++ = ':';
+			i += n - 1;
+			if (i == 7)
+				*to++ = ':';
+			continue;
+		}
+		if (i)
+			*to++ = ':';
+		to = word_to_text(words[i], to);
+	}
+	return to;
+}
+
 void prefix_to_text(const struct prefix *prefix, char ret_text[PREFIX_TEXT_MAX])
 {
-	char *end;
+	char *end = prefix->family == FAMILY_IP4 ? ip4_to_text(prefix->addr, ret_text) : ip6_to_text(prefix->addr, ret_text);
 
-	if (prefix->family == FAMILY_IP4) {
-		end = ip4_to_text(prefix->addr, ret_text);
-	} else {
-		inet_ntop(AF_INET6, prefix->addr, ret_text, INET6_ADDRSTRLEN);
-		end = ret_text + strlen(ret_text);
-	}
 	if (!prefix_is_host(prefix)) {
 		*end++ = '/';
 		end = byte_to_text(prefix->len, end);

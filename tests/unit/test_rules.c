@@ -10,12 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "rules/literal.h"
 #include "rules_text.h"
 
 static char *read_file(const char *path)
@@ -210,13 +212,37 @@ static void test_info(void **state)
 	rules_free(rules);
 }
 
+/* Every row of zero words there can be, and words of one to four digits, as inet_ntop(3) writes them. */
+static void test_prefix_text(void **state)
+{
+	static const uint16_t words[] = { 0, 0, 0x1, 0x20, 0xabc, 0xffff };
+	char text[PREFIX_TEXT_MAX], want[PREFIX_TEXT_MAX];
+
+	(void)state;
+	for (uint32_t n = 0; n < 20000; n++) {
+		struct prefix prefix = { .family = n % 5 ? 6 : 4 };
+		uint32_t bits = n < 512 ? n : n * 2654435761u;
+
+		for (unsigned i = 0; i < 8; i++) {
+			uint16_t word = n < 512 ? (bits >> i & 1) * 0x10 : words[(bits >> 4 * i & 15) % 6];
+
+			prefix.addr[2 * i] = (uint8_t)(word >> 8);
+			prefix.addr[2 * i + 1] = (uint8_t)word;
+		}
+		prefix.len = (uint8_t)(n % (prefix.family == 4 ? 33 : 129));
+		inet_ntop(prefix.family == 4 ? AF_INET : AF_INET6, prefix.addr, want, sizeof(want));
+		if (prefix.len < (prefix.family == 4 ? 32 : 128))
+			sprintf(want + strlen(want), "/%u", prefix.len);
+		prefix_to_text(&prefix, text);
+		assert_string_equal(text, want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_manual),
-		cmocka_unit_test(test_flowspec),
-		cmocka_unit_test(test_info),
+		cmocka_unit_test(test_golden), cmocka_unit_test(test_manual),	   cmocka_unit_test(test_flowspec),
+		cmocka_unit_test(test_info),   cmocka_unit_test(test_prefix_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
