@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/near.h"
@@ -68,16 +69,26 @@ static json_t *request_new(const struct arguments *arguments, const char *op)
 			 op);
 }
 
+/* What the pieces of one text have in common, and those of nobody else: a process number may be another's in its own namespace. */
+static json_int_t stage_number(void)
+{
+	uint32_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number) || !number)
+		return getpid();
+	return number;
+}
+
 /* Items that parse are ASCII but for their comments, so what ipc_bytes() may have to replace says nothing. */
-static int send_piece(const struct arguments *arguments, const char *op, const char *text, size_t len, json_int_t ttl,
-		      json_t **ret_result)
+static int send_piece(const struct arguments *arguments, const char *op, json_int_t stage, const char *text, size_t len,
+		      json_int_t ttl, json_t **ret_result)
 {
 	const char *file = arguments->values[OPTION_ITEMS];
 	json_t *request = request_new(arguments, op);
 
 	json_object_set_new(request, "items", ipc_bytes(text, len));
 	json_object_set_new(request, "file", ipc_text(file && strcmp(file, "-") != 0 ? file : file ? "stdin" : "items"));
-	json_object_set_new(request, "stage", json_integer(getpid()));
+	json_object_set_new(request, "stage", json_integer(stage));
 	json_object_set_new(request, "ttl", json_integer(ttl));
 	return daemon_ask(request, false, ret_result);
 }
@@ -86,16 +97,17 @@ static int send_piece(const struct arguments *arguments, const char *op, const c
 static int send_text(const struct arguments *arguments, const char *verb, const char *text, size_t len, json_int_t ttl,
 		     json_t **ret_result)
 {
+	json_int_t stage = stage_number();
 	int code = CODE_OK;
 
 	while (len > PIECE_BYTES && code == CODE_OK) {
-		code = send_piece(arguments, "stage", text, PIECE_BYTES, ttl, ret_result);
+		code = send_piece(arguments, "stage", stage, text, PIECE_BYTES, ttl, ret_result);
 		if (code == CODE_OK)
 			json_decref(*ret_result);
 		text += PIECE_BYTES;
 		len -= PIECE_BYTES;
 	}
-	return code == CODE_OK ? send_piece(arguments, verb, text, len, ttl, ret_result) : code;
+	return code == CODE_OK ? send_piece(arguments, verb, stage, text, len, ttl, ret_result) : code;
 }
 
 static int ttl_parse(const char *text, json_int_t *ret_ttl)

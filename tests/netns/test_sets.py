@@ -6,6 +6,7 @@
 
 import json
 import random
+import resource
 import signal
 import subprocess
 
@@ -209,6 +210,23 @@ def test_growth():
             assert adding.returncode == 0
         wait_for(lambda: lab.verdicts()["drop"] == sent)
         assert lab.verdicts()["pass"] == 0
+
+
+def test_no_memory():
+    """A replacement finds no memory for its block: packets meet the old set, the request says so, and later it is made good."""
+    with Lab(quiet=True) as lab:
+        many = prefixes(4, 300000)
+        lab.up(f'set s {{ file "{lab.rules_file(chr(10).join(many))}" }}\ndrop src @s')
+        inside, daemon = many[9].split("/")[0], lab.daemon()
+        size = int(harness.read(f"/proc/{daemon}/statm").split()[0]) * resource.getpagesize()
+        resource.prlimit(daemon, resource.RLIMIT_AS, (size + (6 << 20), resource.RLIM_INFINITY))
+        said = change(lab, "s", "replace", A4, check=False)
+        assert said.returncode == 1 and "not in force yet" in said.stderr, said
+        assert fate(lab, from4(A4), from4(inside)) == (1, 1)
+        assert change(lab, "s", "list").stdout == f"{A4}\n"
+        resource.prlimit(daemon, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wait_for(lambda: fate(lab, from4(A4)) == (0, 1))
+        assert fate(lab, from4(inside)) == (1, 0)
 
 
 def test_cli_killed():
