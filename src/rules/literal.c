@@ -643,7 +643,7 @@ static int prefix_check(struct word word, struct prefix *prefix, char message[LI
 	return wrong(message, "`%.*s` has bits set behind the prefix: the network is %s", WORD_ARG(word), text);
 }
 
-bool literal_plain_prefix(struct word word, struct prefix *ret)
+static bool plain_ip4(struct word word, struct prefix *ret)
 {
 	struct prefix prefix = { .family = FAMILY_IP4 };
 	unsigned numbers[5], n = 0, digits = 0;
@@ -676,6 +676,99 @@ bool literal_plain_prefix(struct word word, struct prefix *ret)
 		return false;
 	*ret = prefix;
 	return true;
+}
+
+/* One to four hexadecimal digits from *at on. */
+static bool plain_hex(struct word word, size_t *at, uint16_t *ret)
+{
+	unsigned value = 0, digits = 0;
+
+	for (; *at < word.len && digits < 5; ++*at, digits++) {
+		unsigned char c = (unsigned char)word.text[*at], letter = c | 0x20;
+
+		if (c >= '0' && c <= '9')
+			value = value << 4 | (c - '0');
+		else if (letter >= 'a' && letter <= 'f')
+			value = value << 4 | (letter - 'a' + 10u);
+		else
+			break;
+	}
+	*ret = (uint16_t)value;
+	return digits >= 1 && digits <= 4;
+}
+
+/* Words up to the end or a `/` at *at; *ret_gap is how many stand before the `::`, or 8. Returns how many, 9: this is none. */
+static unsigned plain_words(struct word word, size_t *at, uint16_t words[8], unsigned *ret_gap)
+{
+	unsigned n = 0;
+
+	*ret_gap = 8;
+	if (word.len >= 2 && !memcmp(word.text, "::", 2)) {
+		*ret_gap = 0;
+		*at = 2;
+	}
+	while (*at < word.len && word.text[*at] != '/') {
+		if (n == 8 || !plain_hex(word, at, &words[n++]))
+			return 9;
+		if (*at == word.len || word.text[*at] == '/')
+			break;
+		if (word.text[*at] != ':' || ++*at == word.len || word.text[*at] == '/')
+			return 9;
+		if (word.text[*at] != ':')
+			continue;
+		if (*ret_gap < 8)
+			return 9;
+		*ret_gap = n;
+		++*at;
+	}
+	return n;
+}
+
+/* The digits behind the `/` at `at`, if there is one; 129: none that is in order. */
+static unsigned plain_len6(struct word word, size_t at)
+{
+	unsigned len = 0, digits = 0;
+
+	if (at == word.len)
+		return 128;
+	for (at++; at < word.len && digits < 4; at++, digits++) {
+		unsigned digit = (unsigned char)word.text[at] - '0';
+
+		if (digit > 9 || (digits && !len))
+			return 129;
+		len = len * 10 + digit;
+	}
+	return digits && digits < 4 && len <= 128 ? len : 129;
+}
+
+static bool plain_ip6(struct word word, struct prefix *ret)
+{
+	struct prefix prefix = { .family = FAMILY_IP6 };
+	uint16_t words[8];
+	size_t at = 0;
+	unsigned gap, n = plain_words(word, &at, words, &gap), len;
+
+	if (gap < 8 ? n > 7 : n != 8)
+		return false;
+	len = plain_len6(word, at);
+	if (len > 128)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned to = i < gap ? i : 8 - n + i;
+
+		prefix.addr[2 * to] = (uint8_t)(words[i] >> 8);
+		prefix.addr[2 * to + 1] = (uint8_t)words[i];
+	}
+	prefix.len = (uint8_t)len;
+	if (prefix_mask(&prefix))
+		return false;
+	*ret = prefix;
+	return true;
+}
+
+bool literal_plain_prefix(struct word word, struct prefix *ret)
+{
+	return plain_ip4(word, ret) || plain_ip6(word, ret);
 }
 
 int literal_prefix(struct word word, bool net, struct prefix *ret, char message[LITERAL_MESSAGE_MAX])

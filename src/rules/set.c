@@ -118,7 +118,7 @@ static bool add_plain_line(struct set *set, const char *line, size_t len)
 
 	if ((set->kind != LIST_PREFIXES && set->kind != LIST_EMPTY) || !literal_plain_prefix(word, &value.prefix))
 		return false;
-	if (set->kind == LIST_EMPTY && !memchr(line, '.', len))
+	if (set->kind == LIST_EMPTY && !literal_is_address(word))
 		return false;
 	set->kind = LIST_PREFIXES;
 	return set_add(set, &value, 0) == 0;

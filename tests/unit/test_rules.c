@@ -212,6 +212,28 @@ static void test_info(void **state)
 	rules_free(rules);
 }
 
+/* What literal_plain_prefix() takes for a prefix is one, and has the address that inet_pton(3) reads. */
+static void check_plain(const char *text)
+{
+	char address[PREFIX_TEXT_MAX];
+	struct prefix prefix;
+	uint8_t want[16] = { 0 };
+	size_t len = strcspn(text, "/");
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	bool mixed = family == AF_INET6 && strchr(text, '.');
+
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (!literal_plain_prefix((struct word){ text, strlen(text) }, &prefix)) {
+		/* A whole address is refused for no other reason than that it is none. */
+		assert_true(text[len] || mixed || inet_pton(family, address, want) != 1);
+		return;
+	}
+	assert_int_equal(inet_pton(family, address, want), 1);
+	assert_memory_equal(prefix.addr, want, 16);
+	assert_int_equal(prefix.len, text[len] ? atoi(text + len + 1) : family == AF_INET ? 32 : 128);
+}
+
 /* Every row of zero words there can be, and words of one to four digits, as inet_ntop(3) writes them. */
 static void test_prefix_text(void **state)
 {
@@ -235,6 +257,10 @@ static void test_prefix_text(void **state)
 			sprintf(want + strlen(want), "/%u", prefix.len);
 		prefix_to_text(&prefix, text);
 		assert_string_equal(text, want);
+		check_plain(text);
+		check_plain(strtok(text, "/"));
+		text[n % strlen(text)] = ":/0f2."[n / 7 % 6]; /* and texts that are none, or others */
+		check_plain(text);
 	}
 }
 
