@@ -39,7 +39,7 @@ static int publish(struct ours *ours, const struct offline *offline, char *ret_m
 {
 	const struct image *image = offline->image;
 	const struct classifier *published;
-	struct xdp_block block;
+	struct xdp_block block = { .at = NULL };
 	int r;
 
 	r = xdp_load(&ours->xdp, ret_message, size);
@@ -47,9 +47,10 @@ static int publish(struct ours *ours, const struct offline *offline, char *ret_m
 		r = xdp_reserve(ours->xdp, image->bytes, offline->block_bytes, image->n_rules, ret_message, size);
 	if (r < 0)
 		return r;
-	r = xdp_block_new(ours->xdp, &block);
+	r = offline->block ? xdp_block_new(ours->xdp, &block) : 0;
 	if (!r) {
-		memcpy(block.at, offline->block, offline->block_bytes);
+		if (block.at)
+			memcpy(block.at, offline->block, offline->block_bytes);
 		r = xdp_publish(ours->xdp, image, &block, NULL, &published);
 		xdp_block_free(&block);
 	}

@@ -11,6 +11,7 @@
 
 #include "base/version.h"
 #include "cli.h"
+#include "control/offline.h"
 
 #define TEXT_MAX ((256u << 20) + 1) /* one more than the rule language takes, so that it can say so */
 
@@ -135,7 +136,7 @@ struct check {
 	struct rules_text text;
 	struct rules_error error; /* message[0]: there is one */
 	double build_ms;
-	size_t image_bytes;
+	size_t image_bytes, set_bytes;
 };
 
 static double now_ms(void)
@@ -148,16 +149,17 @@ static double now_ms(void)
 
 static int check_build(struct check *check)
 {
-	struct image *image = NULL;
+	struct offline offline = { 0 };
 	double start_ms = now_ms();
-	int r = image_build(check->text.rules, 1, NULL, &image, &check->error);
+	int r = offline_open(check->text.rules, &offline, &check->error);
 
 	check->build_ms = now_ms() - start_ms;
 	if (r == 0) {
-		check->image_bytes = image->bytes;
-		r = image_check(image, image->bytes);
+		check->image_bytes = offline.image->bytes;
+		check->set_bytes = offline.block_bytes;
+		r = image_check(offline.image, offline.image->bytes);
 	}
-	image_free(image);
+	offline_close(&offline);
 	if (r == 0)
 		return CODE_OK;
 	if (!check->error.message[0])
@@ -202,9 +204,9 @@ static int check_print_json(const struct check *check)
 		json_array_append_new(warnings, problem_json(rules_warning(parsed, i), problem_level(rules_warning(parsed, i))));
 	if (check->error.message[0])
 		json_array_append_new(errors, problem_json(&check->error, "error"));
-	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version",
+	json = json_pack("{s:{s:i, s:s}, s:o, s:o, s:o, s:I, s:I, s:f}", "spillway", "schema", SPILLWAY_SCHEMA, "version",
 			 SPILLWAY_VERSION, "rules", rules, "warnings", warnings, "errors", errors, "image_bytes",
-			 (json_int_t)check->image_bytes, "build_ms", check->build_ms);
+			 (json_int_t)check->image_bytes, "set_bytes", (json_int_t)check->set_bytes, "build_ms", check->build_ms);
 	code = json_print(json);
 	json_decref(json);
 	return code;
@@ -238,8 +240,11 @@ static void check_print(const struct check *check)
 		printf("%4u  %-6s  %-4s  %-3s  %4u  %-*s  %s\n", info.line, action_name(info.action), tier_name(info.tier),
 		       nic_capable ? "yes" : "-", ns, width, info.reason, info.text);
 	}
-	printf("%s: %zu rule%s, image of %zu kB built in %.1f ms\n", check->text.shown, rules_count(rules),
-	       rules_count(rules) == 1 ? "" : "s", (check->image_bytes + 1023) / 1024, check->build_ms);
+	printf("%s: %zu rule%s, image of %zu kB", check->text.shown, rules_count(rules), rules_count(rules) == 1 ? "" : "s",
+	       (check->image_bytes + 1023) / 1024);
+	if (check->set_bytes)
+		printf(" and sets of %zu kB", check->set_bytes / 1024);
+	printf(" built in %.1f ms\n", check->build_ms);
 }
 
 /* The rules alone, in the form that `--print` names; what is wrong with them has been told. */

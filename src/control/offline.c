@@ -43,8 +43,11 @@ int offline_open(const struct rules *rules, struct offline *ret_offline, struct 
 
 	if (r == 0)
 		r = set_store_new(rules, 0, &offline.store);
-	if (r == 0)
+	if (r == 0 && rules->n_sets)
 		r = sets_place(&offline);
+	if (r == -E2BIG && !*ret_error->message)
+		file_error(rules->source.file, r, ret_error, "the sets need more than the %u MiB of the largest block",
+			   SET_BYTES_MAX >> 20);
 	if (r) {
 		offline_close(&offline);
 		return r;

@@ -2,7 +2,7 @@
 /*
  * offline.h - a rule set compiled for user space alone: the image, the sets that it names, and their block in memory of our own.
  *
- * For `spillway test`, benches and tests. An armed interface has the same in maps (xdp.h). Here items do not end: no time passes.
+ * For `spillway check` and `test`, benches and tests. An armed interface has the same in maps (xdp.h). Here items do not end: no time passes.
  */
 #ifndef SPILLWAY_CONTROL_OFFLINE_H
 #define SPILLWAY_CONTROL_OFFLINE_H
@@ -14,11 +14,11 @@ struct offline {
 	struct classifier classifier; /* of what follows */
 	struct image *image;
 	struct set_store *store;
-	void *block;
+	void *block; /* NULL: the rules have no set */
 	uint64_t block_bytes;
 };
 
-/* 0, or negative errno, with *ret_error filled if the rules are the reason (image_build()). On failure nothing is to be released. */
+/* 0, or negative errno, with *ret_error filled if the rules are the reason. On failure nothing is to be released. */
 int offline_open(const struct rules *rules, struct offline *ret_offline, struct rules_error *ret_error);
 /* When the store was changed and its block had no room for that (set_table_waits()): another block. 0 or negative errno. */
 int offline_settle(struct offline *offline);

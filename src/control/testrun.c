@@ -115,7 +115,8 @@ int testrun_publish(struct testrun *run, const struct classifier *classifier, ch
 		return r;
 	r = set_bytes ? xdp_block_new(run->xdp, &block) : 0;
 	if (r == 0) {
-		memcpy(block.at, classifier->block, set_bytes);
+		if (set_bytes)
+			memcpy(block.at, classifier->block, set_bytes);
 		r = xdp_publish(run->xdp, classifier->image, &block, classifier->store, &published);
 	}
 	xdp_block_free(&block);
