@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "classify/match.h"
+#include "classify/batch.h"
 #include "rules/rules.h"
 
 /* No rule here asks for bytes of the frame, and what a hit costs to count is not what rte_acl is compared with. */
@@ -73,7 +73,9 @@ static int ours_build(struct ours *ours, const char *text, size_t len, struct ru
 	r = image_build(rules, 1, NULL, &ours->image, error);
 	ours->build_ms = now_ms() - start;
 	if (!r)
-		ours->bytes = ours->image->bytes;
+		r = keys_new(ours->image, &ours->keys);
+	if (!r)
+		ours->bytes = ours->image->bytes + keys_bytes(ours->keys);
 	rules_free(rules);
 	return r;
 }
@@ -104,8 +106,10 @@ int ours_new(const struct filter_set *set, struct ours **ret_ours, char ret_erro
 
 struct ours *ours_free(struct ours *ours)
 {
-	if (ours)
+	if (ours) {
+		keys_free(ours->keys);
 		image_free(ours->image);
+	}
 	free(ours);
 	return NULL;
 }
@@ -145,9 +149,11 @@ void ours_pkt_fill(uint8_t ip, const struct five_tuple *header, struct pkt *ret_
 void ours_classify(const struct ours *ours, const struct pkt *pkts, uint32_t n, struct match *ret_matches)
 {
 	struct match_env env = { 0 };
+	uint64_t found[OURS_BATCH];
 
+	keys_find(ours->keys, pkts, n, found);
 	for (uint32_t i = 0; i < n; i++)
-		match_run(&env, ours->image, &pkts[i], 0, &ret_matches[i]);
+		batch_run(&env, ours->keys, &pkts[i], found[i], 0, &ret_matches[i]);
 }
 
 uint32_t ours_result(const struct ours *ours, const struct match *match)

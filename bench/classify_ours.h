@@ -12,8 +12,11 @@
 
 #define OURS_BATCH 32u
 
+struct keys;
+
 struct ours {
 	struct image *image;
+	struct keys *keys;
 	size_t n_rules, bytes;
 	double parse_ms, build_ms;
 };

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * keys.h - many packets at once, in user space: header to class key, and what is known of that key.
+ *
+ * Addresses that lie in the same prefixes of all rules are of one class, and so are ports and protocols that lie in the same ranges.
+ * The classes of a header's fields make a key, which stands for a cell of the cross-product of all fields (Srinivasan, Varghese, Suri
+ * and Waldvogel, SIGCOMM 1998): its headers can match the same few rows of the image. There are more cells than memory, and far
+ * fewer that packets fall into: those are remembered as they come. A flood of a million sources is a few cells, because the rules
+ * tell its sources apart in a few ways only. What is not known is searched for in the tables of the image (match.h), as the XDP tier
+ * does for each packet: there, without batches and on pages of 4 KiB, it is the faster way (docs/decisions.md).
+ *
+ * An address is looked up in a trie whose nodes are arrays of 64-bit entries: where the next node lies (entries from the trie's start),
+ * and how to come from the address to an index into it. Bits that tell no prefixes apart are skipped, and not looked at before the
+ * end: there is one end for each class, in an array in front of all nodes. An address that was led astray is in one of the prefixes
+ * around that of the end it came to, the longest that holds it. Ports are looked up in pages of 256, protocols in one table.
+ */
+#ifndef SPILLWAY_CLASSIFY_KEYS_H
+#define SPILLWAY_CLASSIFY_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "classify/lookup.h"
+
+#define CLASS_SHIFT_SHIFT 32	/* by how much to shift the address, so that the index ends at bit 0 */
+#define CLASS_LOW (1ull << 38)	/* of an IPv6 address, the lower half is shifted */
+#define CLASS_MORE (1ull << 39) /* a node; else the end of the way */
+#define CLASS_MASK_SHIFT 48	/* 16 bits: of the index */
+#define TABLE_MORE (1u << 31)	/* an entry of an IPv4 table: where the next one begins; else a class */
+#define CLASS_DEPTH_MAX 24u	/* nodes on a way through a trie */
+#define CLASS_PROTOS (3 * 512u) /* by family, ports or none, protocol */
+
+#define KEYS_BATCH 64u /* packets at most, that one call takes */
+#define KEYS_ROWS 4u   /* so many rows of a key are remembered; the rest is searched for, packet by packet */
+
+/* A class of addresses: those in this prefix and in none that is longer. */
+struct address_class {
+	uint64_t addr[2]; /* as a number, see struct image_group */
+	uint32_t len;
+	uint32_t other; /* the class of addresses that come here, but are not in the prefix: of the next shorter one around it */
+	uint64_t self;	/* this class's entry: a node of one, for who comes here and still makes a step */
+};
+
+/* What is known of a key. */
+struct known {
+	uint64_t key;
+	uint32_t rule,
+		end; /* the first row decides, and asks nothing: its rule; action and, above eight bits, counter. 0: see rows */
+	uint32_t rows
+		[KEYS_ROWS]; /* in the order in which they are asked, number + 1, the number of rows for the end; 0: not known yet */
+};
+
+struct keys;
+
+/* The keys of the first IPv4 packets; returns of how many. The others are done one family after the other. */
+typedef size_t keys_find4(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys);
+keys_find4 *keys_find4_best(const char **ret_name); /* the best this processor has; NULL: none */
+
+/* Of one image, read and written by one thread. */
+struct keys {
+	const struct image *image;
+	struct image_row *rows; /* those of the image, on large pages */
+	uint64_t *tries;
+	size_t n_tries; /* 64-bit words */
+	uint64_t trie_roots[3][2];
+	uint32_t *tables; /* of IPv4 addresses */
+	size_t n_tables, tables_room;
+	uint32_t table_roots[2];
+	uint32_t n_classes; /* of addresses */
+	uint32_t dst_shift; /* of the destination's class in a key; the ports' begin at twice that */
+	bool by_ports;	    /* ports and protocols are part of keys; else rows are asked for them */
+	uint32_t n_port_classes[2];
+	uint8_t shifts[3]; /* of the classes of protocol, source and destination port, above the addresses' */
+	uint16_t ports[2][256], protos[CLASS_PROTOS];
+	uint16_t *pages; /* of 256 entries; ports[] has their numbers */
+	uint32_t n_pages;
+	keys_find4 *find4;   /* NULL: there is none */
+	struct known *known; /* two a line */
+	unsigned lines_shift;
+};
+
+/*
+ * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many; then there is no faster way
+ * than packet by packet.
+ */
+int keys_new(const struct image *image, struct keys **ret_keys);
+struct keys *keys_free(struct keys *keys); /* NULL is fine; returns NULL */
+size_t keys_bytes(const struct keys *keys);
+
+static inline uint32_t keys_family(const struct pkt *pkt)
+{
+	return pkt->family == FAMILY_IP4 ? 1 : pkt->family == FAMILY_IP6 ? 2 : 0;
+}
+
+static inline uint16_t keys_proto(uint32_t family, uint32_t has_ports, uint32_t proto)
+{
+	return (uint16_t)(family * 512 + has_ports * 256 + proto);
+}
+
+/* The keys of up to KEYS_BATCH packets; what is known of them is on its way to the cache. */
+void keys_find(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys);
+
+static inline struct known *keys_line(const struct keys *keys, uint64_t key)
+{
+	uint64_t hash = key * LOOKUP_HASH_SRC;
+
+	hash ^= hash >> 32;
+	return &keys->known[(hash * LOOKUP_HASH_LAST >> keys->lines_shift) * 2];
+}
+
+/* What is known of the key, in place; of a new one nothing, and the line's older one goes. Valid until the next call. */
+static inline struct known *keys_known(const struct keys *keys, uint64_t key)
+{
+	struct known *line = keys_line(keys, key);
+
+	if (line[0].key == key)
+		return &line[0];
+	if (line[1].key == key)
+		return &line[1];
+	line[1] = line[0];
+	line[0] = (struct known){ .key = key };
+	return &line[0];
+}
+
+#endif
