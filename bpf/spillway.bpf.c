@@ -138,19 +138,42 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return buckets && shared && !shared->unlimited && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
 }
 
-/* Not static: the verifier goes through a global function once, and not again at each place where a step is asked. */
-__noinline int set_step_answer(const struct image_step *step, const struct pkt *pkt, __u32 slot)
+static __always_inline const struct set_block *set_block(__u32 slot)
 {
 	__u32 zero = 0;
 	void *inner = bpf_map_lookup_elem(&set_blocks, &slot);
-	const struct set_block *block = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 
-	return step && pkt && block ? set_has_field(block, step, pkt) : 0;
+	return inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+}
+
+/* Not static: the verifier goes through a global function once, and not again at each place where a step is asked. */
+__noinline int set_answer_addr(__u64 high, __u64 low, __u32 slot, __u32 set, __u32 family)
+{
+	const struct set_block *block = set_block(slot);
+	__u64 addr[2] = { high, low };
+
+	return block ? set_has_addr(block, set & (SET_IDS_MAX - 1), family, addr) : 0;
+}
+
+/* Apart, for the stack: 512 bytes are all there is for functions that call one another. */
+__noinline int set_answer_other(const struct image_step *step, const struct pkt *pkt, __u32 slot)
+{
+	const struct set_block *block = set_block(slot);
+
+	return step && pkt && block ? set_has_field_other(block, step, pkt) : 0;
+}
+
+static __always_inline int match_set_addr(const struct match_env *env, const struct image_step *step, __u32 family,
+					  const __u64 addr[2])
+{
+	return (!step->hi || family == step->hi) && set_answer_addr(addr[0], addr[1], env->set_slot, step->lo, family);
 }
 
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
 {
-	return set_step_answer(step, pkt, env->set_slot);
+	if (!set_field_is_addr(step->offset))
+		return set_answer_other(step, pkt, env->set_slot);
+	return match_set_addr(env, step, pkt->family, step->offset == SET_SRC ? pkt->src : pkt->dst);
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
@@ -190,8 +213,8 @@ static __always_inline int overload(const struct match_env *env, const struct im
 }
 
 /* Hand the packet to the port of its queue, or say why not. */
-static __always_inline int divert(const struct match_env *env, const struct image *image, const struct match *match,
-				  const struct pkt *pkt)
+static __noinline int divert(const struct match_env *env, const struct image *image, const struct match *match,
+			     const struct pkt *pkt)
 {
 	const struct image_rule *rule = lookup_rule_at(image, match->divert_rule);
 	__u32 zero = 0, queue = env->ctx->rx_queue_index;
@@ -234,6 +257,14 @@ static __always_inline int end_unread(const struct match *match, __u32 bytes)
 	}
 }
 
+/* What the rules said: an action that ends the search. */
+static __always_inline int end_decided(__u32 action, __u32 bytes)
+{
+	if (action == ACTION_DROP)
+		return end(VERDICT_DROP, bytes, XDP_DROP);
+	return end(action == ACTION_ALLOW ? VERDICT_ALLOW : VERDICT_PASS, bytes, XDP_PASS);
+}
+
 SEC("xdp")
 int spillway_xdp(struct xdp_md *ctx)
 {
@@ -242,10 +273,23 @@ int spillway_xdp(struct xdp_md *ctx)
 	struct match_env env = { .ctx = ctx };
 	struct scratch *scratch;
 	struct match *match;
-	struct pkt *pkt;
+	struct pkt *pkt, plain;
 	struct image *image;
 	__u32 zero = 0;
 	void *inner;
+
+	inner = bpf_map_lookup_elem(&images, &zero);
+	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+	if (!image)
+		return end(VERDICT_NO_IMAGE_PASS, (__u32)(data_end - data), XDP_PASS);
+	env.set_slot = IMAGE_SET_SLOT(image);
+	/* `plain` never is in memory: only what the few questions of match_quick() need is read. */
+	if (image->one_group && parse_plain(data, data_end, &plain)) {
+		__u32 action = match_quick(&env, image, &plain);
+
+		if (action)
+			return end_decided(action, plain.frame_len);
+	}
 
 	scratch = bpf_map_lookup_elem(&scratches, &zero);
 	if (!scratch)
@@ -253,23 +297,14 @@ int spillway_xdp(struct xdp_md *ctx)
 	pkt = &scratch->pkt;
 	match = &scratch->match;
 	parse_frame(data, data_end, pkt);
-	inner = bpf_map_lookup_elem(&images, &zero);
-	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
-	if (!image)
-		return end(VERDICT_NO_IMAGE_PASS, pkt->frame_len, XDP_PASS);
-
-	env.set_slot = IMAGE_SET_SLOT(image);
+	lookup_key_init(pkt, &scratch->state.key);
 	match_run_in(&scratch->state, &env, image, pkt, 1, match);
 
 	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))
 		return divert(&env, image, match, pkt);
 	if (match->condition != CONDITION_NONE)
 		return end_unread(match, pkt->frame_len);
-	if (match->action == ACTION_DROP)
-		return end(VERDICT_DROP, pkt->frame_len, XDP_DROP);
-	if (match->action == ACTION_ALLOW)
-		return end(VERDICT_ALLOW, pkt->frame_len, XDP_PASS);
-	return end(VERDICT_PASS, pkt->frame_len, XDP_PASS);
+	return end_decided(match->action, pkt->frame_len);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -132,8 +132,8 @@ enum {
 };
 
 struct image_step {
-	__u8 kind; /* enum step_kind */
-	__u8 pad0;
+	__u8 kind;  /* enum step_kind */
+	__u8 alone; /* not a deep one, and all of its program: its answer is the program's */
 	__u16 len;
 	__u32 offset;
 	__u32 next_yes; /* always greater than this step's own index, except STEP_END and STEP_RULE */
@@ -254,11 +254,12 @@ struct image {
 	__u8 policy[CONDITION_COUNT];			       /* ACTION_PASS (0 means: the default) or ACTION_DROP */
 	__u8 has_divert;				       /* some rule diverts: without one no port is opened */
 	__u8 has_filters;
-	__u8 pad0;
+	__u8 one_group;		    /* at most */
 	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */
 	struct image_filter filters[FILTER_COUNT];
 	__u64 family_groups[3][IMAGE_WORDS_MAX]; /* groups that packets of no family, IPv4, IPv6 can match */
-	__u64 pad1[4];
+	__u64 lone_slot; /* one_group, and its key has no bit: the run of rows that every header of its families meets; else 0 */
+	__u64 pad1[3];
 };
 
 /*

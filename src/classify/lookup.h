@@ -140,6 +140,17 @@ static __always_inline int lookup_range(const struct image_range *range, const s
 	return !(outside >> 31);
 }
 
+typedef __u64 __attribute__((may_alias)) lookup_lanes;
+_Static_assert(sizeof(((struct image_range *)0)->lo) == sizeof(lookup_lanes), "four lanes are one word");
+
+/* As lookup_range(), for ranges that mostly hold everything. */
+static __always_inline int lookup_range_any(const struct image_range *range, const struct lookup_key *key)
+{
+	if (!*(const lookup_lanes *)range->lo && !~*(const lookup_lanes *)range->hi)
+		return 1;
+	return lookup_range(range, key);
+}
+
 /* Do the upper `len` bits agree? */
 static __always_inline int lookup_prefix(const __u64 a[2], const __u64 b[2], __u32 len)
 {
@@ -149,6 +160,24 @@ static __always_inline int lookup_prefix(const __u64 a[2], const __u64 b[2], __u
 	if (len < 64)
 		low = 0;
 	return (((a[0] ^ b[0]) & high) | ((a[1] ^ b[1]) & low)) == 0;
+}
+
+/* The same of IPv4 alone, without looking at halves that are zero; and of the row's prefixes, if it has that family or any. */
+static __always_inline __u64 lookup_hash4(const struct lookup_key *key, const struct image_group *group)
+{
+	__u64 hash = (key->src[0] & group->src_mask[0]) * LOOKUP_HASH_SRC + (key->dst[0] & group->dst_mask[0]) * LOOKUP_HASH_DST +
+		     (key->ports & group->ports_mask) * LOOKUP_HASH_PORTS + group->salt * LOOKUP_HASH_SALT;
+
+	hash ^= hash >> 32;
+	return hash * LOOKUP_HASH_LAST;
+}
+
+static __always_inline int lookup_row_box4(const struct image_row *row, const struct lookup_key *key)
+{
+	__u64 src = (row->src[0] ^ key->src[0]) >> 1 >> (63 - row->src_len),
+	      dst = (row->dst[0] ^ key->dst[0]) >> 1 >> (63 - row->dst_len);
+
+	return row->family != FAMILY_IP6 && (src | dst) == 0;
 }
 
 static __always_inline int lookup_row_box(const struct image_row *row, const struct lookup_key *key)
@@ -166,14 +195,19 @@ static __always_inline const struct image_group *lookup_group(const struct image
 			struct image_group);
 }
 
-/* The run of rows for the key in this group: 0, or a slot. */
-static __always_inline __u64 lookup_slot(const struct image *image, const struct lookup_key *key, const struct image_group *group)
+/* The run of rows for the hash: 0, or a slot. */
+static __always_inline __u64 lookup_slot_at(const struct image *image, __u64 hash)
 {
-	__u64 hash = lookup_hash(key, group);
 	__u32 index = (__u32)(hash >> (image->slot_shift & 63)) & image->slot_mask;
 	__u64 slot = *IMAGE_AT(image, image->slots + index * 8, __u64);
 
 	return SLOT_TAG(slot) == SLOT_TAG_ANY || SLOT_TAG(slot) == lookup_tag(hash) ? slot : 0;
+}
+
+/* The run of rows for the key in this group: 0, or a slot. */
+static __always_inline __u64 lookup_slot(const struct image *image, const struct lookup_key *key, const struct image_group *group)
+{
+	return lookup_slot_at(image, lookup_hash(key, group));
 }
 
 static __always_inline const struct image_row *lookup_row_at(const struct image *image, __u32 row)
@@ -184,6 +218,11 @@ static __always_inline const struct image_row *lookup_row_at(const struct image 
 static __always_inline const struct image_insn *lookup_insn_at(const struct image *image, __u32 insn)
 {
 	return IMAGE_AT(image, image->insns + insn * (__u32)sizeof(struct image_insn), struct image_insn);
+}
+
+static __always_inline const struct image_step *lookup_step_at(const struct image *image, __u32 step)
+{
+	return IMAGE_AT(image, image->steps + step * (__u32)sizeof(struct image_step), struct image_step);
 }
 
 static __always_inline const struct image_rule *lookup_rule_at(const struct image *image, __u32 rule)

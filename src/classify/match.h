@@ -32,6 +32,11 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 				       __u32 bytes);
 /* STEP_SET: set_has_field() of the image's set block (set_field.h); no if there is none. */
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt);
+#ifdef __bpf__
+/* Likewise, where only the address is asked for. */
+static __always_inline int match_set_addr(const struct match_env *env, const struct image_step *step, __u32 family,
+					  const __u64 addr[2]);
+#endif
 /* Answer a question about the payload's meaning (DNS name). */
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt);
@@ -170,8 +175,7 @@ struct match_walk {
 static __always_inline int match_turn(struct match_walk *walk, __u32 rule, enum deep_answer *ret_answer)
 {
 	const struct image *image = walk->image;
-	const struct image_step *step =
-		IMAGE_AT(image, image->steps + walk->state->step * (__u32)sizeof(*step), struct image_step);
+	const struct image_step *step = lookup_step_at(image, walk->state->step);
 	enum deep_answer answer = DEEP_NO;
 
 	if (step->kind == STEP_END || step->kind == STEP_RULE) {
@@ -438,7 +442,7 @@ static __always_inline void match_default(const struct image *image, const struc
 
 /*
  * Classify one packet: *ret gets what the rules decided. `counting` is 1 in the XDP tier and for packets that came from nowhere
- * else (offline tests), 0 in the user tier. *state is working memory.
+ * else (offline tests), 0 in the user tier. *state is working memory, state->key the packet's.
  */
 static __always_inline void match_run_in(struct match_state *state, const struct match_env *env, const struct image *image,
 					 const struct pkt *pkt, int counting, struct match *ret)
@@ -449,12 +453,73 @@ static __always_inline void match_run_in(struct match_state *state, const struct
 	ret->rule = IMAGE_NO_RULE;
 	state->counting = (__u32)counting;
 	state->next = state->decided = 0;
-	lookup_key_init(pkt, &state->key);
 	lookup_candidates(image, &state->key, state->candidates);
 	match_walk(&walk);
 	if (!state->decided)
 		match_default(image, pkt, ret);
 }
+
+#ifdef __bpf__
+static __always_inline int match_quick_box(const struct image_row *row, const struct lookup_key *key)
+{
+	return (key->family == 1 ? lookup_row_box4(row, key) : lookup_row_box(row, key)) && lookup_range_any(&row->range, key);
+}
+
+static __always_inline __u64 match_quick_slot(const struct image *image, const struct lookup_key *key)
+{
+	const struct image_group *group = lookup_group(image, 0);
+
+	if (image->lone_slot)
+		return image->lone_slot;
+	return image->n_groups ? lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group)) : 0;
+}
+
+/* The answer of a program that is one question, if it is one of those that need nothing but registers. 0: it is not. */
+static __always_inline int match_quick_step(const struct match_env *env, const struct image_step *step, const struct pkt *pkt,
+					    int *ret_answer)
+{
+	if (!step->alone)
+		return 0;
+	if (step->kind == STEP_LEN)
+		*ret_answer = pkt->frame_len >= step->lo && pkt->frame_len <= step->hi;
+	else if (step->kind == STEP_SET && step->offset == SET_SRC)
+		*ret_answer = match_set_addr(env, step, pkt->family, pkt->src);
+	else if (step->kind == STEP_SET && step->offset == SET_DST)
+		*ret_answer = match_set_addr(env, step, pkt->family, pkt->dst);
+	else
+		return 0;
+	return 1;
+}
+
+/*
+ * As match_run_in() of the XDP tier, for the plainest case, straight and in registers: one group is left, a row that matches belongs
+ * to a rule that does nothing but end the search, and asks one question at most. The action; 0: something else came up, and nothing
+ * has been done. `pkt` could be read to its end.
+ */
+static __always_inline __u32 match_quick(const struct match_env *env, const struct image *image, const struct pkt *pkt)
+{
+	const struct image_row *row;
+	struct lookup_key key;
+	int answer = 1;
+	__u64 slot;
+
+	lookup_key_init(pkt, &key);
+	slot = match_quick_slot(image, &key);
+	if (!slot)
+		return image->default_action;
+	row = lookup_row_at(image, SLOT_ROW(slot));
+	if (!match_quick_box(row, &key))
+		return SLOT_ROWS(slot) == 1 ? image->default_action : 0;
+	if (row->action == ROW_ASK_RULE)
+		return 0;
+	if (row->step != ROW_NO_STEP && !match_quick_step(env, lookup_step_at(image, row->step), pkt, &answer))
+		return 0;
+	if (!answer)
+		return SLOT_ROWS(slot) == 1 ? image->default_action : 0;
+	match_hit(env, row->counter, pkt->frame_len);
+	return row->action;
+}
+#endif
 
 #ifndef __bpf__
 static inline void match_run(const struct match_env *env, const struct image *image, const struct pkt *pkt, int counting,
@@ -462,6 +527,7 @@ static inline void match_run(const struct match_env *env, const struct image *im
 {
 	struct match_state state;
 
+	lookup_key_init(pkt, &state.key);
 	match_run_in(&state, env, image, pkt, counting, ret);
 }
 #endif
@@ -473,7 +539,7 @@ static __always_inline int match_overload_listed(const struct match_env *env, co
 	__u32 at = rule->overload_step, n;
 
 	for (n = 0; n <= IMAGE_OVERLOAD_MAX; n++) {
-		const struct image_step *step = IMAGE_AT(image, image->steps + at * (__u32)sizeof(*step), struct image_step);
+		const struct image_step *step = lookup_step_at(image, at);
 
 		if (step->kind == STEP_RULE)
 			return 1;

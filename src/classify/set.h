@@ -101,9 +101,9 @@ struct set_head {
 	__u32 numbers; /* unit of the bitmap of 65,536 bits; 0: no number */
 	__u32 depths4; /* bit d: the set has tuples of this depth */
 	__u32 depths6;
-	__u32 first4, first6; /* of these, the bit of the most frequent: asked first */
+	__u32 first4, first6; /* the most frequent of these: asked first */
 	__u32 port_lens;      /* bit n: the set has tuples whose ports are compared in n bits; bit 0: any port, and none */
-	__u32 pad;
+	__u32 short4;	      /* the set has, or had, a prefix of /24 or shorter; else only host entries say anything */
 };
 
 struct set_block {
@@ -223,12 +223,14 @@ static __always_inline __u32 set_child(__u64 entry)
 
 static __always_inline int set_has_ip4(const struct set_block *block, __u32 set, __u32 addr)
 {
-	__u32 node = set_load(&block->heads[set & (SET_IDS_MAX - 1)].node4), a = addr >> 24, b = addr >> 16 & 255,
-	      c = addr >> 8 & 255;
+	const struct set_head *head = &block->heads[set & (SET_IDS_MAX - 1)];
+	__u32 node = set_load(&head->node4), a = addr >> 24, b = addr >> 16 & 255, c = addr >> 8 & 255;
 	__u64 entry, word;
 
 	if (!node)
 		return 0;
+	if (!set_load(&head->short4))
+		return set_host_has(block, set, addr);
 	entry = set_node_entry(block, node, a);
 	if (entry & SET_COVERED)
 		return 1;
@@ -282,7 +284,11 @@ static __always_inline __u32 set_query_nibble(const struct set_query *query, __u
 
 static __always_inline __u64 set_wide_hash(const struct set_block *block, __u64 hi, __u64 lo, __u64 tag)
 {
-	return set_hash(block, hi ^ (tag >> SET_TAG_KEY_SHIFT) * 0xc2b2ae3d27d4eb4full, lo);
+	__u64 x = (hi ^ (tag >> SET_TAG_KEY_SHIFT) * 0xc2b2ae3d27d4eb4full ^ block->seed) * block->multiplier;
+	__u64 y = (lo + block->seed) * 0xd6e8feb86659fd93ull; /* beside x, not behind it */
+
+	x ^= x >> 32 ^ y ^ y >> 32;
+	return x * 0x9e3779b97f4a7c15ull;
 }
 
 /* Which byte of `prune` knows the depths for the query's set and service, below `top`. */
@@ -320,23 +326,27 @@ struct set_search {
 	const struct set_block *block;
 	struct set_query query;
 	struct set_wide key; /* at the depth at hand */
-	__u32 depths, first; /* still to be asked */
-	__u32 nibble;
+	__u32 depths;	     /* still to be asked */
 	__u32 at, step;
-	__u32 probes; /* lines of this depth that were asked */
-	__u32 found;
+	__u8 first; /* which of the depths first, if it is one of them */
+	__u8 nibble;
+	__u8 probes; /* lines of this depth that were asked */
+	__u8 found;
 };
 
 /* Begin with the next depth. */
 static __always_inline void set_search_depth(struct set_search *search)
 {
-	__u64 first = search->depths & search->first;
-	__u32 bit = (__u32)(first | ((search->depths & -search->depths) & ~(-first >> 32))); /* the first, or else the lowest */
-	__u32 depth = search->block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & (SET_DEPTHS - 1);
+	__u32 depth = search->first & (SET_DEPTHS - 1);
 	__u64 hash;
 
-	search->depths &= ~bit;
-	search->nibble = set_query_nibble(&search->query, depth);
+	if (!(search->depths >> depth & 1)) { /* then the lowest */
+		__u32 bit = search->depths & -search->depths;
+
+		depth = search->block->bit_numbers[(bit * SET_BIT_SEQUENCE) >> 27] & (SET_DEPTHS - 1);
+	}
+	search->depths &= ~(1u << depth);
+	search->nibble = (__u8)set_query_nibble(&search->query, depth);
 	search->key.tag = search->query.tag | (__u64)depth << SET_TAG_DEPTH_SHIFT;
 	set_query_cut(&search->query, depth, &search->key.hi, &search->key.lo);
 	hash = set_wide_hash(search->block, search->key.hi, search->key.lo, search->key.tag);
@@ -345,11 +355,16 @@ static __always_inline void set_search_depth(struct set_search *search)
 	search->probes = 0;
 }
 
-/* Look at one line. 1: the search is over. */
-static __always_inline long set_search_turn(struct set_search *search)
+static __always_inline const struct set_wide_line *set_search_line(const struct set_search *search)
 {
 	const struct set_block *block = search->block;
-	const struct set_wide_line *line = set_at(block, set_line_offset(block->wide, block->wide_lines, search->at), SET_UNIT);
+
+	return set_at(block, set_line_offset(block->wide, block->wide_lines, search->at), SET_UNIT);
+}
+
+/* The bits of the line's entry for the search's key; 0: it has none. *ret_again: one half may be of another key. */
+static __always_inline __u64 set_line_bits(const struct set_search *search, const struct set_wide_line *line, int *ret_again)
+{
 	__u32 rekeyed = set_load(&line->rekeyed), slot;
 	__u64 bits = 0;
 
@@ -363,10 +378,21 @@ static __always_inline long set_search_turn(struct set_search *search)
 		if (!differ)
 			bits |= tag & 0xffff;
 	}
+	*ret_again = bits && set_load(&line->rekeyed) != rekeyed;
+	return bits;
+}
+
+/* Look at one line. 1: the search is over. */
+static __always_inline long set_search_turn(struct set_search *search)
+{
+	const struct set_wide_line *line = set_search_line(search);
+	int again;
+	__u64 bits = set_line_bits(search, line, &again);
+
+	if (again)
+		return 0;
 	if (bits) {
-		if (set_load(&line->rekeyed) != rekeyed)
-			return 0; /* one half may be of another key: look again */
-		search->found = bits >> search->nibble & 1;
+		search->found = (__u8)(bits >> search->nibble & 1);
 		if (search->found)
 			return 1;
 	} else if (set_load(&line->overflow) && ++search->probes < SET_PROBES_MAX) {
@@ -411,15 +437,14 @@ static __always_inline int set_has_wide(const struct set_block *block, const str
 	struct set_search search = { .block = block, .query = *query };
 
 	search.depths = is_ip6 ? set_load(&head->depths6) : set_load(&head->depths4);
-	search.first = is_ip6 ? set_load(&head->first6) : set_load(&head->first4);
-	if (!search.depths)
-		return 0;
-	search.depths = set_prune(block, query, search.depths, is_tuple);
+	search.first = (__u8)(is_ip6 ? set_load(&head->first6) : set_load(&head->first4));
+	if (search.depths & (search.depths - 1)) /* one depth is asked about as fast as whether to ask */
+		search.depths = set_prune(block, query, search.depths, is_tuple);
 	if (!search.depths)
 		return 0;
 	set_search_depth(&search);
 	set_search_run(&search);
-	return (int)search.found;
+	return search.found & 1; /* the verifier wants to see that it is no more */
 }
 
 /* Is the address in the set? `family` 4 or 6, `addr` as in struct pkt. */

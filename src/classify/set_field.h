@@ -37,22 +37,37 @@ static __always_inline __u32 set_field_number(const struct pkt *pkt, __u32 field
 	}
 }
 
-static __always_inline int set_has_field(const struct set_block *block, const struct image_step *step, const struct pkt *pkt)
+/* Fields that hold an address alone. */
+static __always_inline int set_field_is_addr(__u32 field)
+{
+	return field == SET_SRC || field == SET_DST;
+}
+
+/* The other fields. */
+static __always_inline int set_has_field_other(const struct set_block *block, const struct image_step *step,
+					       const struct pkt *pkt)
 {
 	__u32 field = step->offset, set = step->lo & (SET_IDS_MAX - 1);
-	int src = field == SET_SRC || field == SET_SRC_TUPLE;
+	int src = field == SET_SRC_TUPLE;
 	__u64 addr[2] = { src ? pkt->src[0] : pkt->dst[0], src ? pkt->src[1] : pkt->dst[1] };
 
 	if (step->hi && pkt->family != step->hi)
 		return 0;
 	if (field >= SET_SRC_PORT)
 		return set_has_number(block, set, set_field_number(pkt, field));
-	if (field == SET_SRC || field == SET_DST)
-		return set_has_addr(block, set, pkt->family, addr);
 	return set_has_tuple(block, set, pkt->family, addr, pkt->l4_proto,
 			     !pkt->has_ports ? -1
 			     : src	     ? pkt->src_port
 					     : pkt->dst_port);
+}
+
+static __always_inline int set_has_field(const struct set_block *block, const struct image_step *step, const struct pkt *pkt)
+{
+	if (!set_field_is_addr(step->offset))
+		return set_has_field_other(block, step, pkt);
+	if (step->hi && pkt->family != step->hi)
+		return 0;
+	return set_has_addr(block, step->lo & (SET_IDS_MAX - 1), pkt->family, step->offset == SET_SRC ? pkt->src : pkt->dst);
 }
 
 #endif

@@ -156,6 +156,7 @@ static int image_lay_out(struct image *head, const struct builder *builder, cons
 
 	head->n_groups = (__u32)tables->n_groups;
 	head->n_words = (__u32)tables->n_words;
+	head->one_group = tables->n_groups <= 1;
 	head->n_rows = (__u32)tables->n_rows;
 	head->n_steps = (__u32)builder->base;
 	head->n_names = (__u32)builder->n_names;
@@ -193,6 +194,18 @@ static void copy_to(struct image *image, __u32 offset, const void *from, size_t 
 		memcpy((char *)image + offset, from, bytes);
 }
 
+/* The run that no header has to be looked at for, or 0. */
+static __u64 image_lone_slot(const struct image *image)
+{
+	const struct image_group *group = lookup_group(image, 0);
+	struct lookup_key key = { 0 };
+
+	if (image->n_groups != 1 || group->src_mask[0] | group->src_mask[1] | group->dst_mask[0] | group->dst_mask[1] ||
+	    group->ports_mask)
+		return 0;
+	return lookup_slot(image, &key, group);
+}
+
 static void image_fill(struct image *image, const struct builder *builder, const struct tables *tables,
 		       const struct image_rule *rules)
 {
@@ -227,6 +240,7 @@ static void image_fill(struct image *image, const struct builder *builder, const
 	copy_to(image, image->steps, builder->steps, image->n_steps * sizeof(struct image_step));
 	copy_to(image, image->names, builder->names, image->n_names);
 	copy_to(image, image->insns, builder->insns, image->n_insns * sizeof(struct image_insn));
+	image->lone_slot = image_lone_slot(image);
 }
 
 static int image_assemble(const struct image *head, struct builder *builder, const struct image_rule *rules,
@@ -334,6 +348,8 @@ static bool tables_are_sound(const struct image *image)
 		if (SLOT_ROW(slot) + SLOT_ROWS(slot) > image->n_rows)
 			return false;
 	}
+	if (SLOT_ROW(image->lone_slot) + SLOT_ROWS(image->lone_slot) > image->n_rows)
+		return false;
 	for (__u32 i = 0; i < image->n_rows; i++) {
 		const struct image_row *row = lookup_row_at(image, i);
 

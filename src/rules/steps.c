@@ -359,6 +359,8 @@ static uint32_t block_finish(struct builder *builder, label entry)
 		block[i].next_yes = end - block[i].next_yes;
 		block[i].next_no = end - block[i].next_no;
 	}
+	block[0].alone =
+		builder->n == 2 && block[0].kind < STEP_DNS_UNDER && block[0].next_yes == end - 1 && block[0].next_no == end;
 	builder->steps[end] = (struct image_step){ .kind = STEP_END };
 	builder->base = end + 1;
 	builder->n = 0;

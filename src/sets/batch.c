@@ -81,7 +81,7 @@ static void group6(const struct set_block *block, uint32_t set, const __u64 (*ad
 	struct set_search searches[GROUP];
 
 	for (uint32_t i = 0; i < n; i++) {
-		searches[i] = (struct set_search){ .block = block, .first = first };
+		searches[i] = (struct set_search){ .block = block, .first = (__u8)first };
 		searches[i].query = (struct set_query){ .hi = set_be64(addrs[i][0]),
 							.lo = set_be64(addrs[i][1]),
 							.tag = (uint64_t)set << SET_TAG_SET_SHIFT | SET_TAG_IP6 };

@@ -520,6 +520,8 @@ int block_cover4(struct block *block, uint32_t set, uint32_t addr, uint32_t len)
 	if (r)
 		return r;
 	part4_slots(&part, &slots);
+	if (part.level < 3 && !block->at->heads[set].short4)
+		store(&block->at->heads[set].short4, 1); /* before what it says is there */
 	if (part.level == 3) {
 		r = hosts_mark(block, set, addr, &slots, true);
 		if (r)
@@ -781,6 +783,7 @@ void block_forget(struct block *block, uint32_t set)
 	store(&head->depths4, 0);
 	store(&head->depths6, 0);
 	store(&head->port_lens, 0);
+	store(&head->short4, 0);
 }
 
 /* Nodes are few and near; lines and hosts are not. */

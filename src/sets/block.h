@@ -53,7 +53,7 @@ void block_uncover_wide(struct block *block, const struct set_wide *key);
 int block_cover_numbers(struct block *block, uint32_t set, uint32_t lo, uint32_t hi);
 void block_uncover_number(struct block *block, uint32_t set, uint32_t number);
 
-/* The depths at which a set has wide entries now, and the most frequent of them (one bit each). */
+/* The depths at which a set has wide entries now (a bit each), and the most frequent of them. */
 void block_depths(struct block *block, uint32_t set, uint32_t family, uint32_t depths, uint32_t first);
 void block_port_lens(struct block *block, uint32_t set, uint32_t port_lens); /* of tuples: see struct set_head */
 /* Forget everything below the set's head; wide and host entries must have been uncovered. */

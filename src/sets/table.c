@@ -248,7 +248,7 @@ static void depths_write(struct set_table *table, uint32_t id, unsigned family)
 			depths |= 1u << depth;
 		if (n > most) {
 			most = n;
-			first = 1u << depth;
+			first = depth;
 		}
 	}
 	block_depths(&table->block, id, family, depths, first);
