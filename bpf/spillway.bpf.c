@@ -17,7 +17,8 @@
 
 struct match_env {
 	struct xdp_md *ctx;
-	__u32 set_slot; /* of the image's set block */
+	__u32 set_slot;	    /* of the image's set block */
+	struct hits *tally; /* this CPU's */
 };
 
 struct image_map {
@@ -67,19 +68,19 @@ struct {
 	__type(value, __u32);
 } ports SEC(".maps");
 
+/*
+ * What each CPU has counted: verdicts, then rules by their counters (struct tally_slice). An array with an element a CPU, and not a
+ * per-CPU array: that is two look-ups and three cache lines more, and user space could not read it in place.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VERDICT_COUNT);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* and */
 	__type(key, __u32);
-	__type(value, struct hits);
-} verdicts SEC(".maps");
+	__uint(value_size, TALLY_BYTES_MIN); /* more: set before the program is loaded */
+} tallies SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1024); /* more: set before the program is loaded */
-	__type(key, __u32);
-	__type(value, struct hits);
-} rule_hits SEC(".maps");
+const volatile __u32 tally_last_byte = TALLY_BYTES_MIN - 1;
 
 /* Token buckets of limit rules. The worker takes from them, too. */
 struct {
@@ -104,12 +105,10 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
-static __always_inline void hit(void *map, __u32 index, __u32 bytes)
+static __always_inline void hit(const struct match_env *env, __u32 index, __u32 bytes)
 {
-	struct hits *hits = bpf_map_lookup_elem(map, &index);
+	struct hits *hits = (void *)env->tally + (index * (__u32)sizeof(*hits) & tally_last_byte & ~(__u32)(sizeof(*hits) - 1));
 
-	if (!hits)
-		return;
 	hits->packets++;
 	hits->bytes += bytes;
 }
@@ -123,8 +122,7 @@ static __always_inline int match_load(const struct match_env *env, __u32 off, vo
 
 static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
 {
-	(void)env;
-	hit(&rule_hits, counter, bytes);
+	hit(env, TALLY_RULES + counter, bytes);
 }
 
 static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
@@ -183,9 +181,9 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 	return DEEP_ASK_USER_TIER;
 }
 
-static __always_inline int end(enum verdict verdict, __u32 bytes, int action)
+static __always_inline int end(const struct match_env *env, enum verdict verdict, __u32 bytes, int action)
 {
-	hit(&verdicts, verdict, bytes);
+	hit(env, verdict, bytes);
 	return action;
 }
 
@@ -208,8 +206,8 @@ static __always_inline int overload(const struct match_env *env, const struct im
 		break;
 	}
 	if (pass)
-		return end(VERDICT_OVERLOAD_PASS, pkt->frame_len, XDP_PASS);
-	return end(VERDICT_OVERLOAD_DROP, pkt->frame_len, XDP_DROP);
+		return end(env, VERDICT_OVERLOAD_PASS, pkt->frame_len, XDP_PASS);
+	return end(env, VERDICT_OVERLOAD_DROP, pkt->frame_len, XDP_DROP);
 }
 
 /* Hand the packet to the port of its queue, or say why not. */
@@ -222,47 +220,47 @@ static __noinline int divert(const struct match_env *env, const struct image *im
 	struct queue_cell *cell;
 
 	if (!shared || queue >= CELL_QUEUES_MAX || (rule->queue >= 0 && (__u32)rule->queue != queue))
-		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	cell = &shared->queues[queue & (CELL_QUEUES_MAX - 1)];
 	if (!cell->limit)
-		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	if (pkt->frame_len > cell->frame_max)
-		return end(VERDICT_OVERSIZE_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_OVERSIZE_PASS, pkt->frame_len, XDP_PASS);
 	if (!shared->owner || shared->owner & CELL_OWNER_DIED)
-		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
 	/* Signed: the worker may beat between our look at the clock and our look at the beat, and count us in. */
 	if ((__s64)(bpf_ktime_get_coarse_ns() - shared->beat_ns) > (__s64)shared->patience_ns)
-		return end(VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_STALLED_PASS, pkt->frame_len, XDP_PASS);
 	if ((__s64)(cell->sent - cell->done) >= (__s64)cell->limit)
 		return overload(env, image, match, pkt);
 	if (bpf_redirect_map(&ports, queue, XDP_PASS) != XDP_REDIRECT)
-		return end(VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
+		return end(env, VERDICT_NO_PORT_PASS, pkt->frame_len, XDP_PASS);
 	__sync_fetch_and_add(&cell->sent, 1); /* generic mode may run one queue on two CPUs */
-	return end(VERDICT_DIVERT, pkt->frame_len, XDP_REDIRECT);
+	return end(env, VERDICT_DIVERT, pkt->frame_len, XDP_REDIRECT);
 }
 
 /* No rule decided a packet that could not be read to its end: its condition names the verdict. */
-static __always_inline int end_unread(const struct match *match, __u32 bytes)
+static __always_inline int end_unread(const struct match_env *env, const struct match *match, __u32 bytes)
 {
 	int drop = match->action == ACTION_DROP;
 	int action = drop ? XDP_DROP : XDP_PASS;
 
 	switch (match->condition) {
 	case CONDITION_FRAGMENT:
-		return end(drop ? VERDICT_FRAGMENT_DROP : VERDICT_FRAGMENT_PASS, bytes, action);
+		return end(env, drop ? VERDICT_FRAGMENT_DROP : VERDICT_FRAGMENT_PASS, bytes, action);
 	case CONDITION_UNPARSED:
-		return end(drop ? VERDICT_UNPARSED_DROP : VERDICT_UNPARSED_PASS, bytes, action);
+		return end(env, drop ? VERDICT_UNPARSED_DROP : VERDICT_UNPARSED_PASS, bytes, action);
 	default:
-		return end(drop ? VERDICT_TRUNCATED_DROP : VERDICT_TRUNCATED_PASS, bytes, action);
+		return end(env, drop ? VERDICT_TRUNCATED_DROP : VERDICT_TRUNCATED_PASS, bytes, action);
 	}
 }
 
 /* What the rules said: an action that ends the search. */
-static __always_inline int end_decided(__u32 action, __u32 bytes)
+static __always_inline int end_decided(const struct match_env *env, __u32 action, __u32 bytes)
 {
 	if (action == ACTION_DROP)
-		return end(VERDICT_DROP, bytes, XDP_DROP);
-	return end(action == ACTION_ALLOW ? VERDICT_ALLOW : VERDICT_PASS, bytes, XDP_PASS);
+		return end(env, VERDICT_DROP, bytes, XDP_DROP);
+	return end(env, action == ACTION_ALLOW ? VERDICT_ALLOW : VERDICT_PASS, bytes, XDP_PASS);
 }
 
 SEC("xdp")
@@ -275,20 +273,24 @@ int spillway_xdp(struct xdp_md *ctx)
 	struct match *match;
 	struct pkt *pkt, plain;
 	struct image *image;
-	__u32 zero = 0;
+	__u32 zero = 0, cpu;
 	void *inner;
 
+	cpu = bpf_get_smp_processor_id();
+	env.tally = bpf_map_lookup_elem(&tallies, &cpu);
+	if (!env.tally)
+		return XDP_PASS; /* never: each CPU has an element */
 	inner = bpf_map_lookup_elem(&images, &zero);
 	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
 	if (!image)
-		return end(VERDICT_NO_IMAGE_PASS, (__u32)(data_end - data), XDP_PASS);
+		return end(&env, VERDICT_NO_IMAGE_PASS, (__u32)(data_end - data), XDP_PASS);
 	env.set_slot = IMAGE_SET_SLOT(image);
 	/* `plain` never is in memory: only what the few questions of match_quick() need is read. */
 	if (image->one_group && parse_plain(data, data_end, &plain)) {
 		__u32 action = match_quick(&env, image, &plain);
 
 		if (action)
-			return end_decided(action, plain.frame_len);
+			return end_decided(&env, action, plain.frame_len);
 	}
 
 	scratch = bpf_map_lookup_elem(&scratches, &zero);
@@ -303,8 +305,8 @@ int spillway_xdp(struct xdp_md *ctx)
 	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))
 		return divert(&env, image, match, pkt);
 	if (match->condition != CONDITION_NONE)
-		return end_unread(match, pkt->frame_len);
-	return end_decided(match->action, pkt->frame_len);
+		return end_unread(&env, match, pkt->frame_len);
+	return end_decided(&env, match->action, pkt->frame_len);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

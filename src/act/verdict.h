@@ -39,9 +39,13 @@ enum verdict {
 		VERDICT_COUNT
 };
 
-/* One counter. In the XDP tier one per CPU (map `verdicts`, map `rule_hits`), in the user tier one per worker. */
+/* One counter. In the XDP tier one per CPU (map `tallies`), in the user tier one per worker. */
 struct hits {
 	unsigned long long packets, bytes;
 };
+
+/* What a CPU counts in the XDP tier: an array of struct hits, the first by enum verdict, those from TALLY_RULES on by rule counter. */
+#define TALLY_RULES 32u
+#define TALLY_BYTES_MIN (1u << 15) /* a power of two */
 
 #endif

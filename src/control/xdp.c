@@ -33,10 +33,11 @@ struct xdp {
 	struct limits *limits;
 	struct published *newest;
 	struct bpf_link *link;
-	size_t image_bytes;  /* size class: what an image map of the loaded program holds */
-	size_t set_bytes;    /* size class of a set block */
-	uint32_t n_counters; /* rules that it can count */
-	struct hits *before; /* what programs of smaller classes have counted, by counter */
+	size_t image_bytes;   /* size class: what an image map of the loaded program holds */
+	size_t set_bytes;     /* size class of a set block */
+	uint32_t n_counters;  /* rules that it can count */
+	struct hits *tallies; /* a slice for each CPU, see act/verdict.h */
+	struct hits *before;  /* what programs of smaller classes have counted, as a slice */
 	int n_cpus;
 };
 
@@ -113,6 +114,16 @@ static struct published *published_free(struct published *published)
 	return NULL;
 }
 
+/* Of one CPU; a power of two. */
+static uint32_t tally_bytes(uint32_t n_counters)
+{
+	uint32_t bytes = TALLY_BYTES_MIN;
+
+	while (bytes < (TALLY_RULES + n_counters) * sizeof(struct hits))
+		bytes *= 2;
+	return bytes;
+}
+
 /* Load a program for this size class; with `older`, one that shares its maps of ports and cells. NULL with errno. */
 static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, uint32_t n_counters,
 					 const struct spillway_bpf *older)
@@ -124,19 +135,20 @@ static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, u
 		return NULL;
 	bpf->rodata->image_last_byte = (uint32_t)image_bytes - 1;
 	bpf->rodata->set_last_byte = (uint32_t)set_bytes - 1;
+	bpf->rodata->tally_last_byte = tally_bytes(n_counters) - 1;
 	r = bpf_map__set_value_size(bpf_map__inner_map(bpf->maps.images), (uint32_t)image_bytes);
 	if (!r)
 		r = bpf_map__set_value_size(bpf_map__inner_map(bpf->maps.set_blocks), (uint32_t)set_bytes);
 	if (!r)
-		r = bpf_map__set_max_entries(bpf->maps.rule_hits, n_counters);
+		r = bpf_map__set_value_size(bpf->maps.tallies, tally_bytes(n_counters));
+	if (!r)
+		r = bpf_map__set_max_entries(bpf->maps.tallies, (uint32_t)libbpf_num_possible_cpus());
 	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.cells, bpf_map__fd(older->maps.cells));
 	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.ports, bpf_map__fd(older->maps.ports));
 	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.limits, bpf_map__fd(older->maps.limits));
-	if (!r && older)
-		r = bpf_map__reuse_fd(bpf->maps.verdicts, bpf_map__fd(older->maps.verdicts));
 	if (!r)
 		r = spillway_bpf__load(bpf);
 	if (r) {
@@ -145,6 +157,18 @@ static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, u
 		return NULL;
 	}
 	return bpf;
+}
+
+/* What the program counts. 0 or negative errno. */
+static int tallies_map(const struct xdp *xdp, const struct spillway_bpf *bpf, uint32_t n_counters, struct hits **ret_tallies)
+{
+	return map_shared(bpf_map__fd(bpf->maps.tallies), (size_t)xdp->n_cpus * tally_bytes(n_counters), (void **)ret_tallies);
+}
+
+static void tallies_unmap(const struct xdp *xdp, struct hits *tallies, uint32_t n_counters)
+{
+	if (tallies)
+		munmap(tallies, page_align((size_t)xdp->n_cpus * tally_bytes(n_counters)));
 }
 
 static int refuse_load(int r, char *ret_message, size_t size)
@@ -168,7 +192,7 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 	xdp = calloc(1, sizeof(*xdp));
 	if (!xdp)
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
-	xdp->before = calloc(IMAGE_COUNTERS_MAX, sizeof(*xdp->before));
+	xdp->before = calloc(TALLY_RULES + IMAGE_COUNTERS_MAX, sizeof(*xdp->before));
 	if (!xdp->before) {
 		free(xdp);
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
@@ -186,6 +210,8 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 	r = map_shared(bpf_map__fd(xdp->bpf->maps.cells), sizeof(*xdp->cells), (void **)&xdp->cells);
 	if (!r)
 		r = map_shared(bpf_map__fd(xdp->bpf->maps.limits), sizeof(*xdp->limits), (void **)&xdp->limits);
+	if (!r)
+		r = tallies_map(xdp, xdp->bpf, xdp->n_counters, &xdp->tallies);
 	if (r) {
 		xdp_free(xdp);
 		return refuse(r, ret_message, size, "cannot map the memory shared with the XDP program: %s", strerror(-r));
@@ -204,6 +230,7 @@ struct xdp *xdp_free(struct xdp *xdp)
 		munmap(xdp->cells, page_align(sizeof(struct cells)));
 	if (xdp->limits)
 		munmap(xdp->limits, page_align(sizeof(struct limits)));
+	tallies_unmap(xdp, xdp->tallies, xdp->n_counters);
 	published_free(xdp->newest);
 	spillway_bpf__destroy(xdp->bpf);
 	free(xdp->before);
@@ -257,35 +284,34 @@ static int published_new(size_t image_bytes, const struct image *image, struct p
 	return 0;
 }
 
-static void per_cpu_sum(const struct xdp *xdp, const struct bpf_map *map, uint32_t index, struct hits *ret_hits)
+/* A CPU's counter. */
+static struct hits *tally_at(const struct xdp *xdp, int cpu, uint32_t index)
 {
-	struct hits per_cpu[xdp->n_cpus];
+	return &xdp->tallies[(size_t)cpu * (tally_bytes(xdp->n_counters) / sizeof(struct hits)) + index];
+}
 
-	memset(ret_hits, 0, sizeof(*ret_hits));
-	if (bpf_map_lookup_elem(bpf_map__fd(map), &index, per_cpu))
-		return;
+static void tally_sum(const struct xdp *xdp, uint32_t index, struct hits *ret_hits)
+{
+	*ret_hits = xdp->before[index];
 	for (int cpu = 0; cpu < xdp->n_cpus; cpu++) {
-		ret_hits->packets += per_cpu[cpu].packets;
-		ret_hits->bytes += per_cpu[cpu].bytes;
+		const struct hits *hits = tally_at(xdp, cpu, index);
+
+		ret_hits->packets += __atomic_load_n(&hits->packets, __ATOMIC_RELAXED);
+		ret_hits->bytes += __atomic_load_n(&hits->bytes, __ATOMIC_RELAXED);
 	}
 }
 
 /*
- * What a program that has been replaced has counted, rule by rule, into xdp->before. Its image is taken away first: the kernel comes
- * back from that when no packet is in the program any more (maybe_wait_bpf_programs), so not one is missed.
+ * What a program that has been replaced has counted into xdp->before. Its image is taken away first: the kernel comes back from that
+ * when no packet is in the program any more (maybe_wait_bpf_programs), so not one is missed.
  */
 static void hits_keep(struct xdp *xdp, const struct spillway_bpf *older)
 {
 	uint32_t zero = 0;
 
 	bpf_map_delete_elem(bpf_map__fd(older->maps.images), &zero);
-	for (uint32_t i = 0; i < xdp->n_counters; i++) {
-		struct hits hits;
-
-		per_cpu_sum(xdp, older->maps.rule_hits, i, &hits);
-		xdp->before[i].packets += hits.packets;
-		xdp->before[i].bytes += hits.bytes;
-	}
+	for (uint32_t i = 0; i < TALLY_RULES + xdp->n_counters; i++)
+		tally_sum(xdp, i, &xdp->before[i]);
 }
 
 /* The block where packets of this image look for it; without one, nothing there. */
@@ -349,6 +375,7 @@ int xdp_reserve(struct xdp *xdp, size_t image_bytes, size_t set_bytes, uint32_t 
 	size_t image_class = class_for(xdp->image_bytes, image_bytes, 4, IMAGE_BYTES_MAX);
 	size_t set_class = class_for(xdp->set_bytes, set_bytes, 2, SET_BYTES_MAX);
 	uint32_t room = (uint32_t)class_for(xdp->n_counters, n_counters, 4, IMAGE_COUNTERS_MAX);
+	struct hits *tallies = NULL;
 	struct spillway_bpf *bpf;
 	int r;
 
@@ -357,16 +384,21 @@ int xdp_reserve(struct xdp *xdp, size_t image_bytes, size_t set_bytes, uint32_t 
 	bpf = program_load(image_class, set_class, room, xdp->bpf);
 	if (!bpf)
 		return refuse_load(-errno, ret_message, size);
-	r = published_copy(xdp, bpf, image_class, set_class);
+	r = tallies_map(xdp, bpf, room, &tallies);
+	if (!r)
+		r = published_copy(xdp, bpf, image_class, set_class);
 	if (!r && xdp->link)
 		r = bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(bpf->progs.spillway_xdp), NULL) ? -errno : 0;
 	if (r) {
+		tallies_unmap(xdp, tallies, room);
 		spillway_bpf__destroy(bpf);
 		return refuse(r, ret_message, size, "cannot make room for the rules in the XDP program: %s", strerror(-r));
 	}
 	hits_keep(xdp, xdp->bpf);
+	tallies_unmap(xdp, xdp->tallies, xdp->n_counters);
 	spillway_bpf__destroy(xdp->bpf);
 	xdp->bpf = bpf;
+	xdp->tallies = tallies;
 	xdp->image_bytes = image_class;
 	xdp->set_bytes = set_class;
 	xdp->n_counters = room;
@@ -561,21 +593,17 @@ bool xdp_attached(const struct xdp *xdp)
 void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT])
 {
 	for (uint32_t i = 0; i < VERDICT_COUNT; i++)
-		per_cpu_sum(xdp, xdp->bpf->maps.verdicts, i, &ret_hits[i]);
+		tally_sum(xdp, i, &ret_hits[i]);
 }
 
 void xdp_rule_hits(const struct xdp *xdp, uint32_t counter, struct hits *ret_hits)
 {
-	per_cpu_sum(xdp, xdp->bpf->maps.rule_hits, counter, ret_hits);
-	ret_hits->packets += xdp->before[counter].packets;
-	ret_hits->bytes += xdp->before[counter].bytes;
+	tally_sum(xdp, TALLY_RULES + counter, ret_hits);
 }
 
 void xdp_rule_hits_clear(struct xdp *xdp, uint32_t counter)
 {
-	struct hits zero[xdp->n_cpus];
-
-	memset(zero, 0, sizeof(zero));
-	memset(&xdp->before[counter], 0, sizeof(xdp->before[counter]));
-	bpf_map_update_elem(bpf_map__fd(xdp->bpf->maps.rule_hits), &counter, zero, BPF_ANY);
+	for (int cpu = 0; cpu < xdp->n_cpus; cpu++)
+		memset(tally_at(xdp, cpu, TALLY_RULES + counter), 0, sizeof(struct hits));
+	memset(&xdp->before[TALLY_RULES + counter], 0, sizeof(xdp->before[0]));
 }
