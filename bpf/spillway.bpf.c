@@ -286,7 +286,7 @@ int spillway_xdp(struct xdp_md *ctx)
 		return end(&env, VERDICT_NO_IMAGE_PASS, (__u32)(data_end - data), XDP_PASS);
 	env.set_slot = IMAGE_SET_SLOT(image);
 	/* `plain` never is in memory: only what the few questions of match_quick() need is read. */
-	if (image->one_group && parse_plain(data, data_end, &plain)) {
+	if ((image->one_group || image->bits_protos) && parse_plain(data, data_end, &plain)) {
 		__u32 action = match_quick(&env, image, &plain);
 
 		if (action)

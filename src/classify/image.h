@@ -12,6 +12,7 @@
  * filters say beforehand which groups can hold anything for it. How it is asked is match.h.
  *
  *	header    counts, offsets, policies, filters' places
+ *	bits      of few rules: per field and what it may hold, one bit a row; then the rows once more
  *	rules     what each rule does, by its number: the lowest that matches comes first
  *	groups    how to mask and hash for each group, those with the lowest rules first
  *	filters   per value of some header bits, one bit a group
@@ -226,6 +227,27 @@ enum image_filter_kind {
 	FILTER_COUNT,
 };
 
+/*
+ * Of up to BITS_ROWS_MAX rows there are bit vectors, too (bits.h): rows by the order of their rules, a bit each. An address is looked
+ * up in a trie whose nodes are arrays of 64-bit entries: where the next node lies, and how to come from the address to an index into
+ * it; ports and protocols in tables.
+ */
+#define BITS_ROWS_MAX 256u
+#define BITS_WORDS (BITS_ROWS_MAX / 64)
+#define BITS_SHIFT_SHIFT 32    /* by how much to shift the address, so that the index ends at bit 0 */
+#define BITS_LOW (1ull << 38)  /* of an IPv6 address, the lower half is shifted */
+#define BITS_MORE (1ull << 39) /* a node; else the end of the way: a vector, whose offset is that of `self` */
+#define BITS_MASK_SHIFT 48     /* 16 bits: of the index */
+#define BITS_DEPTH_MAX 32u     /* nodes on a way */
+#define BITS_PROTOS (3 * 512u) /* by family, ports or none, protocol */
+
+struct image_bits {
+	__u64 rows[BITS_WORDS];
+	__u64 self; /* the entry that led here: a node of one, for who is here and still makes a step */
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct image_bits) == 64, "one cache line a vector");
+
 struct image_filter {
 	__u32 offset;	   /* bytes from the image's start */
 	__u32 shift;	   /* of the 64-bit hash, so that an index is left */
@@ -258,6 +280,10 @@ struct image {
 	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */
 	struct image_filter filters[FILTER_COUNT];
 	__u64 family_groups[3][IMAGE_WORDS_MAX]; /* groups that packets of no family, IPv4, IPv6 can match */
+	__u64 bits_roots[3][2]; /* entries: by family, of source and destination address; 0: there are no vectors */
+	__u32 bits_ports[2];	/* offsets: 256 pages of 256 ports, as offsets */
+	__u32 bits_protos;	/* offset */
+	__u32 bits_rows;	/* offset: the rows once more, in the order of their bits */
 	__u64 lone_slot; /* one_group, and its key has no bit: the run of rows that every header of its families meets; else 0 */
 	__u64 pad1[3];
 };
@@ -268,6 +294,8 @@ struct image {
  */
 #define IMAGE_SET_SLOTS 2u
 #define IMAGE_SET_SLOT(image) ((image)->generation & (IMAGE_SET_SLOTS - 1))
+
+#define IMAGE_BITS ((__u32)(sizeof(struct image) + 63) / 64 * 64) /* offset of the bit vectors, if there are any */
 
 /* What an image decided of one packet (match.h). */
 struct match {

@@ -184,6 +184,8 @@ static __always_inline int lookup_row_box(const struct image_row *row, const str
 {
 	__u32 family = row->family == FAMILY_IP4 ? 1 : 2;
 
+	if (key->family == 1)
+		return lookup_row_box4(row, key);
 	if (row->family != ROW_FAMILY_ANY && family != key->family)
 		return 0;
 	return lookup_prefix(row->src, key->src, row->src_len) && lookup_prefix(row->dst, key->dst, row->dst_len);
@@ -231,32 +233,21 @@ static __always_inline const struct image_rule *lookup_rule_at(const struct imag
 }
 
 #ifdef __bpf__
-/* Number of trailing zero bits; BPF has no instruction for it. `bits` is not 0. */
+#define LOOKUP_BIT_SEQUENCE 0x03f79d71b4cb0a89ull /* every six bits of it differ (de Bruijn) */
+
+static const __u8 lookup_bit_numbers[64] = {
+	0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+};
+
+/*
+ * Number of trailing zero bits; BPF has no instruction for it, and halving by branches is guessed wrong again and again. `bits` is not
+ * 0.
+ */
 static __always_inline __u32 lookup_lowest(__u64 bits)
 {
-	__u32 at = 0;
-
-	if (!(__u32)bits) {
-		at = 32;
-		bits >>= 32;
-	}
-	if (!(bits & 0xffff)) {
-		at += 16;
-		bits >>= 16;
-	}
-	if (!(bits & 0xff)) {
-		at += 8;
-		bits >>= 8;
-	}
-	if (!(bits & 0xf)) {
-		at += 4;
-		bits >>= 4;
-	}
-	if (!(bits & 0x3)) {
-		at += 2;
-		bits >>= 2;
-	}
-	return at + !(bits & 1);
+	return lookup_bit_numbers[(bits & -bits) * LOOKUP_BIT_SEQUENCE >> 58];
 }
 #else
 static inline __u32 lookup_lowest(__u64 bits)

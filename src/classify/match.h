@@ -16,7 +16,7 @@
 #ifndef SPILLWAY_CLASSIFY_MATCH_H
 #define SPILLWAY_CLASSIFY_MATCH_H
 
-#include "classify/lookup.h"
+#include "classify/bits.h"
 #include "classify/parse.h"
 
 enum deep_answer { DEEP_NO, DEEP_YES, DEEP_ASK_USER_TIER };
@@ -45,6 +45,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 #define MATCH_TURNS 8
 #endif
 #define MATCH_TURNS_FIRST 4
+#define MATCH_QUICK_ROWS 3
 #define MATCH_TURNS_MAX (1u << 22) /* more than the largest image needs, and what a kernel allows */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
@@ -462,16 +463,7 @@ static __always_inline void match_run_in(struct match_state *state, const struct
 #ifdef __bpf__
 static __always_inline int match_quick_box(const struct image_row *row, const struct lookup_key *key)
 {
-	return (key->family == 1 ? lookup_row_box4(row, key) : lookup_row_box(row, key)) && lookup_range_any(&row->range, key);
-}
-
-static __always_inline __u64 match_quick_slot(const struct image *image, const struct lookup_key *key)
-{
-	const struct image_group *group = lookup_group(image, 0);
-
-	if (image->lone_slot)
-		return image->lone_slot;
-	return image->n_groups ? lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group)) : 0;
+	return lookup_row_box(row, key) && lookup_range_any(&row->range, key);
 }
 
 /* The answer of a program that is one question, if it is one of those that need nothing but registers. 0: it is not. */
@@ -491,33 +483,101 @@ static __always_inline int match_quick_step(const struct match_env *env, const s
 	return 1;
 }
 
-/*
- * As match_run_in() of the XDP tier, for the plainest case, straight and in registers: one group is left, a row that matches belongs
- * to a rule that does nothing but end the search, and asks one question at most. The action; 0: something else came up, and nothing
- * has been done. `pkt` could be read to its end.
- */
-static __always_inline __u32 match_quick(const struct match_env *env, const struct image *image, const struct pkt *pkt)
-{
-	const struct image_row *row;
-	struct lookup_key key;
-	int answer = 1;
-	__u64 slot;
+/* What a row of match_quick() says. */
+enum quick_answer { QUICK_NO, QUICK_YES, QUICK_UNSURE };
 
-	lookup_key_init(pkt, &key);
-	slot = match_quick_slot(image, &key);
+/* The row's box fits. Is that all, or one plain question, and then the packet's end? */
+static __always_inline enum quick_answer match_quick_ask(const struct match_env *env, const struct image *image,
+							 const struct image_row *row, const struct pkt *pkt)
+{
+	int answer = 1;
+
+	if (row->action == ROW_ASK_RULE)
+		return QUICK_UNSURE;
+	if (row->step != ROW_NO_STEP && !match_quick_step(env, lookup_step_at(image, row->step), pkt, &answer))
+		return QUICK_UNSURE;
+	return answer ? QUICK_YES : QUICK_NO;
+}
+
+static __always_inline __u32 match_quick_end(const struct match_env *env, const struct image_row *row, const struct pkt *pkt)
+{
+	match_hit(env, row->counter, pkt->frame_len);
+	return row->action;
+}
+
+/*
+ * As match_run_in() of the XDP tier, for the plainest cases, straight and in registers: the rule of a row that matches does nothing but
+ * end the search, and asks one question at most. The action; 0: something else came up, and nothing has been done. `pkt` could be
+ * read to its end.
+ *
+ * The tables have one group.
+ */
+static __always_inline __u32 match_quick_slot(const struct match_env *env, const struct image *image, const struct pkt *pkt,
+					      const struct lookup_key *key)
+{
+	const struct image_group *group = lookup_group(image, 0);
+	const struct image_row *row;
+	enum quick_answer answer;
+	__u64 slot = image->lone_slot;
+
+	if (!slot && image->n_groups)
+		slot = lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group));
 	if (!slot)
 		return image->default_action;
 	row = lookup_row_at(image, SLOT_ROW(slot));
-	if (!match_quick_box(row, &key))
-		return SLOT_ROWS(slot) == 1 ? image->default_action : 0;
-	if (row->action == ROW_ASK_RULE)
-		return 0;
-	if (row->step != ROW_NO_STEP && !match_quick_step(env, lookup_step_at(image, row->step), pkt, &answer))
-		return 0;
-	if (!answer)
-		return SLOT_ROWS(slot) == 1 ? image->default_action : 0;
-	match_hit(env, row->counter, pkt->frame_len);
-	return row->action;
+	answer = match_quick_box(row, key) ? match_quick_ask(env, image, row, pkt) : QUICK_NO;
+	if (answer == QUICK_YES)
+		return match_quick_end(env, row, pkt);
+	return answer == QUICK_NO && SLOT_ROWS(slot) == 1 ? image->default_action : 0;
+}
+
+/* There are bit vectors. */
+static __always_inline __u32 match_quick_bits(const struct match_env *env, const struct image *image, const struct pkt *pkt,
+					      const struct lookup_key *key)
+{
+	__u64 rows[BITS_WORDS];
+
+	bits_rows(image, key, rows);
+#pragma clang loop unroll(disable)
+	for (__u32 n = 0; n < MATCH_QUICK_ROWS; n++) {
+		const struct image_row *row;
+		enum quick_answer answer;
+		__u32 first = 0;
+		__u64 word = rows[0];
+
+		if (!word) {
+			first = rows[1] ? 64 : rows[2] ? 128 : 192;
+			word = rows[1] ? rows[1] : rows[2] ? rows[2] : rows[3];
+		}
+		if (!word)
+			return image->default_action;
+		row = bits_row_at(image, first + lookup_lowest(word));
+		answer = lookup_row_box(row, key)
+				 ? match_quick_ask(env, image, row, pkt)
+				 : QUICK_NO;
+		if (answer == QUICK_YES)
+			return match_quick_end(env, row, pkt);
+		if (answer == QUICK_UNSURE)
+			return 0;
+		word &= word - 1;
+		if (!first)
+			rows[0] = word;
+		else if (first == 64)
+			rows[1] = word;
+		else if (first == 128)
+			rows[2] = word;
+		else
+			rows[3] = word;
+	}
+	return 0;
+}
+
+static __always_inline __u32 match_quick(const struct match_env *env, const struct image *image, const struct pkt *pkt)
+{
+	struct lookup_key key;
+
+	lookup_key_init(pkt, &key);
+	return image->one_group ? match_quick_slot(env, image, pkt, &key) : match_quick_bits(env, image, pkt, &key);
 }
 #endif
 

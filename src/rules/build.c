@@ -150,10 +150,17 @@ static __u32 place(size_t *at, size_t bytes)
 }
 
 /* Offsets and counts, into *head. -E2BIG if the whole is too large. */
-static int image_lay_out(struct image *head, const struct builder *builder, const struct tables *tables)
+static int image_lay_out(struct image *head, const struct builder *builder, const struct tables *tables, const struct bits *bits)
 {
-	size_t at = (sizeof(*head) + 63) / 64 * 64;
+	size_t at = IMAGE_BITS;
 
+	place(&at, bits->n);
+	if (bits->n) {
+		head->bits_rows = place(&at, bits->n_rows * sizeof(struct image_row));
+		memcpy(head->bits_roots, bits->roots, sizeof(head->bits_roots));
+		memcpy(head->bits_ports, bits->ports, sizeof(head->bits_ports));
+		head->bits_protos = bits->protos;
+	}
 	head->n_groups = (__u32)tables->n_groups;
 	head->n_words = (__u32)tables->n_words;
 	head->one_group = tables->n_groups <= 1;
@@ -206,7 +213,34 @@ static __u64 image_lone_slot(const struct image *image)
 	return lookup_slot(image, &key, group);
 }
 
-static void image_fill(struct image *image, const struct builder *builder, const struct tables *tables,
+static struct image_row image_row_of(const struct build_row *from, const struct image_rule *rules)
+{
+	const struct image_rule *rule = &rules[from->rule];
+
+	return (struct image_row){
+		.range = from->box.range,
+		.src = { from->box.src[0], from->box.src[1] },
+		.dst = { from->box.dst[0], from->box.dst[1] },
+		.src_len = from->box.src_len,
+		.dst_len = from->box.dst_len,
+		.family = from->box.family,
+		.rule = from->rule,
+		.step = from->has_step ? from->step : ROW_NO_STEP,
+		.action = rule->action > ACTION_LIMIT && !rule->expires ? rule->action : ROW_ASK_RULE,
+		.counter = rule->counter,
+	};
+}
+
+static void image_fill_bits(struct image *image, const struct bits *bits, const struct image_rule *rules)
+{
+	struct image_row *rows = (struct image_row *)((char *)image + image->bits_rows);
+
+	copy_to(image, IMAGE_BITS, bits->memory, bits->n);
+	for (size_t i = 0; i < bits->n_rows && bits->n; i++)
+		rows[i] = image_row_of(&bits->rows[i], rules);
+}
+
+static void image_fill(struct image *image, const struct builder *builder, const struct tables *tables, const struct bits *bits,
 		       const struct image_rule *rules)
 {
 	struct image_row *rows = (struct image_row *)((char *)image + image->rows);
@@ -220,49 +254,50 @@ static void image_fill(struct image *image, const struct builder *builder, const
 		else
 			memset((char *)image + image->filters[kind].offset, 0xff, IMAGE_WORDS_MAX * sizeof(__u64));
 	copy_to(image, image->slots, tables->slots, (image->slot_mask + 1) * sizeof(__u64));
-	for (size_t i = 0; i < image->n_rows; i++) {
-		const struct build_row *from = &builder->rows[i];
-
-		rows[i] = (struct image_row){
-			.range = from->box.range,
-			.src = { from->box.src[0], from->box.src[1] },
-			.dst = { from->box.dst[0], from->box.dst[1] },
-			.src_len = from->box.src_len,
-			.dst_len = from->box.dst_len,
-			.family = from->box.family,
-			.rule = from->rule,
-			.step = from->has_step ? from->step : ROW_NO_STEP,
-			.action = rules[from->rule].action > ACTION_LIMIT && !rules[from->rule].expires ? rules[from->rule].action
-													: ROW_ASK_RULE,
-			.counter = rules[from->rule].counter,
-		};
-	}
+	for (size_t i = 0; i < image->n_rows; i++)
+		rows[i] = image_row_of(&builder->rows[i], rules);
+	image_fill_bits(image, bits, rules);
 	copy_to(image, image->steps, builder->steps, image->n_steps * sizeof(struct image_step));
 	copy_to(image, image->names, builder->names, image->n_names);
 	copy_to(image, image->insns, builder->insns, image->n_insns * sizeof(struct image_insn));
 	image->lone_slot = image_lone_slot(image);
 }
 
-static int image_assemble(const struct image *head, struct builder *builder, const struct image_rule *rules,
-			  struct image **ret_image)
+static int image_assemble(const struct image *head, const struct builder *builder, const struct tables *tables,
+			  const struct bits *bits, const struct image_rule *rules, struct image **ret_image)
 {
-	struct image whole = *head, *image = NULL;
+	struct image whole = *head, *image;
+	int r = image_lay_out(&whole, builder, tables, bits);
+
+	if (r < 0)
+		return r;
+	image = calloc(1, whole.bytes);
+	if (!image)
+		return -ENOMEM;
+	*image = whole;
+	image_fill(image, builder, tables, bits, rules);
+	image->checksum = image_checksum(image);
+	*ret_image = image;
+	return 0;
+}
+
+/* The vectors first: the tables put the rows into another order. */
+static int image_make(const struct image *head, struct builder *builder, const struct image_rule *rules, struct image **ret_image)
+{
 	struct tables *tables = malloc(sizeof(*tables));
-	int r = tables ? tables_build(builder, tables) : -ENOMEM;
+	struct bits *bits = malloc(sizeof(*bits));
+	int r = tables && bits ? bits_build(builder, IMAGE_BITS, bits) : -ENOMEM;
 
 	if (r == 0) {
-		r = image_lay_out(&whole, builder, tables);
-		if (r == 0 && !(image = calloc(1, whole.bytes)))
-			r = -ENOMEM;
+		r = tables_build(builder, tables);
 		if (r == 0) {
-			*image = whole;
-			image_fill(image, builder, tables, rules);
-			image->checksum = image_checksum(image);
-			*ret_image = image;
+			r = image_assemble(head, builder, tables, bits, rules, ret_image);
+			tables_fini(tables);
 		}
-		tables_fini(tables);
+		bits_fini(bits);
 	}
 	free(tables);
+	free(bits);
 	return r;
 }
 
@@ -292,7 +327,7 @@ int image_build(const struct rules *rules, uint32_t generation, const uint32_t *
 	r = build_rules(&builder, rules, counter_of, image_rules, &has_divert, ret_error);
 	head.has_divert = has_divert;
 	if (r == 0)
-		r = image_assemble(&head, &builder, image_rules, ret_image);
+		r = image_make(&head, &builder, image_rules, ret_image);
 	if (r == -E2BIG && !*ret_error->message)
 		file_error(rules->source.file, r, ret_error, "the rules need more than the %u MiB of the largest image",
 			   IMAGE_BYTES_MAX >> 20);

@@ -5,6 +5,7 @@
  *	boxes.c   a match to boxes: prefixes, port ranges, protocol; and whether they say all of it
  *	steps.c   what boxes do not say, to a program of questions
  *	tables.c  boxes to rows, groups, filters and slots
+ *	bits.c    the same boxes, if they are few, to bit vectors
  *	build.c   all of it to one flat block, and the check of such a block
  *
  * Internal to src/rules. Everything grows in the builder and goes with it.
@@ -67,6 +68,28 @@ bool expr_is_boxes(const struct expr *expr);
  * too many, so they hold other packets too. The array is the arena's. 0 or -ENOMEM.
  */
 int boxes_build(struct arena *arena, const struct expr *expr, struct row_box **ret_boxes, size_t *ret_n, bool *ret_more);
+
+#define BITS_ROWS_MIN 2u	/* with fewer there is nothing to choose between */
+#define BITS_VECTORS_MAX 4096u /* different ones */
+
+/* The bit vectors of an image and all that leads to them. Offsets are those in the image, where `memory` lies at `begin`. */
+struct bits {
+	uint8_t *memory;
+	size_t n, room; /* bytes; 0: there are none */
+	uint32_t begin;
+	uint32_t vectors[BITS_VECTORS_MAX];
+	uint32_t n_vectors;
+	uint64_t roots[3][2];
+	uint32_t ports[2], protos;
+	struct build_row rows[BITS_ROWS_MAX];
+	size_t n_rows;
+	bool failed; /* out of memory */
+	bool unfit;  /* too much of it */
+};
+
+/* Bit n is the builder's n-th row, which are in the order of their rules. 0 or -ENOMEM; *ret_bits then is a null object. */
+int bits_build(const struct builder *builder, uint32_t begin, struct bits *ret_bits);
+void bits_fini(struct bits *bits);
 
 /* The tables of an image, and where in it each begins. */
 struct tables {
