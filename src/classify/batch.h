@@ -23,9 +23,8 @@ struct cell {
 
 static inline struct cell batch_cell(const struct keys *keys, const struct lookup_key *header, uint64_t key)
 {
-	const struct address_class *classes = (const struct address_class *)keys->tries;
 	uint64_t mask = ~(~0ull << keys->dst_shift);
-	const struct address_class *src = &classes[key & mask], *dst = &classes[key >> keys->dst_shift & mask];
+	const struct address_class *src = &keys->classes[key & mask], *dst = &keys->classes[key >> keys->dst_shift & mask];
 	struct cell cell = { .header = *header, .src_len = src->len, .dst_len = dst->len };
 
 	memcpy(cell.header.src, src->addr, sizeof(cell.header.src));
@@ -64,7 +63,11 @@ static inline uint32_t batch_search(const struct keys *keys, const struct lookup
 	uint64_t best = BATCH_ORDER(IMAGE_NO_RULE, image->n_rows);
 	__u64 candidates[IMAGE_WORDS_MAX];
 
-	lookup_candidates(image, &cell.header, candidates);
+	/* Ports that are no part of the key narrow nothing: its rows are those of any port. */
+	if (keys->by_ports)
+		lookup_candidates(image, &cell.header, candidates);
+	else
+		lookup_candidates_addresses(image, &cell.header, candidates);
 	for (uint32_t w = 0; w < image->n_words; w++) {
 		for (__u64 left = candidates[w]; left; left &= left - 1) {
 			const struct image_group *group = lookup_group(image, 64 * w + lookup_lowest(left));

@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static const struct address_class *class_at(const struct keys *keys, uint32_t class)
-{
-	return (const struct address_class *)keys->tries + class;
-}
-
 /* One table further, if the entry leads to one. Without a branch: which ones do is anybody's guess. */
 static inline uint32_t table_step(const uint32_t *tables, uint32_t entry, uint32_t index)
 {
@@ -35,12 +30,12 @@ static void classes4(const struct keys *keys, unsigned side, const uint32_t *res
 		ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] & 15);
 }
 
-/* One node further. An end leads to itself. */
+/* One node further. An end leads to itself: a node of one entry. */
 static inline uint64_t trie_step(const uint64_t *tries, uint64_t entry, uint64_t high, uint64_t low)
 {
-	uint64_t half = high ^ ((high ^ low) & (entry & CLASS_LOW ? ~0ull : 0));
+	uint64_t half = high ^ ((high ^ low) & (entry & TRIE_LOW ? ~0ull : 0));
 
-	return tries[(uint32_t)entry + (entry >> CLASS_MASK_SHIFT & half >> (entry >> CLASS_SHIFT_SHIFT & 63))];
+	return tries[(uint32_t)entry + (entry >> TRIE_MASK_AT & half >> (entry >> TRIE_SHIFT_AT & 63))];
 }
 
 /* All ones if the address is not in the class's prefix. */
@@ -52,21 +47,17 @@ static inline uint32_t class_astray6(const struct address_class *class, uint64_t
 	return ((high ^ class->addr[0]) & high_mask) | ((low ^ class->addr[1]) & low_mask) ? ~0u : 0;
 }
 
-static inline uint32_t end_class(uint64_t end)
-{
-	return (uint32_t)end / (uint32_t)(sizeof(struct address_class) / sizeof(uint64_t));
-}
-
 static void classes6(const struct keys *keys, unsigned side, uint64_t addresses[2][KEYS_BATCH], size_t n,
 		     uint32_t *restrict ret_classes)
 {
 	const uint64_t *restrict high = addresses[0], *restrict low = addresses[1], *tries = keys->tries;
-	uint64_t entries[KEYS_BATCH], root = keys->trie_roots[2][side], more = root;
+	const struct address_class *classes = keys->classes;
+	uint64_t entries[KEYS_BATCH], root = keys->trie_roots[side], more = root;
 
 	for (size_t i = 0; i < n; i++)
 		entries[i] = root;
 	/* Those that have come to their end stay there until all have. */
-	while (more & CLASS_MORE) {
+	while (more & TRIE_MORE) {
 		more = 0;
 		for (size_t i = 0; i < n; i++) {
 			entries[i] = trie_step(tries, entries[i], high[i], low[i]);
@@ -74,19 +65,20 @@ static void classes6(const struct keys *keys, unsigned side, uint64_t addresses[
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint32_t class = end_class(entries[i]), other = class_at(keys, class)->other;
+		uint32_t class = (uint32_t)entries[i], around = classes[class].around;
 
-		ret_classes[i] = class ^ ((class ^ other) & class_astray6(class_at(keys, class), high[i], low[i]));
+		ret_classes[i] = class ^ ((class ^ around) & class_astray6(&classes[class], high[i], low[i]));
 	}
 	for (size_t i = 0; i < n; i++)
-		while (class_astray6(class_at(keys, ret_classes[i]), high[i], low[i]))
-			ret_classes[i] = class_at(keys, ret_classes[i])->other;
+		while (class_astray6(&classes[ret_classes[i]], high[i], low[i]))
+			ret_classes[i] = classes[ret_classes[i]].around;
 }
 
 static void ports_add(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *keys_of)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint32_t proto = keys_proto(keys_family(&pkts[i]), pkts[i].has_ports & 1, pkts[i].l4_proto);
+		uint32_t family = keys_family(&pkts[i]);
+		uint32_t proto = family ? keys_proto(family, pkts[i].has_ports & 1, pkts[i].l4_proto) : 0;
 		uint32_t src = pkts[i].src_port, dst = pkts[i].dst_port;
 
 		keys_of[i] |= (uint64_t)keys->protos[proto] << keys->shifts[0] |

@@ -2,17 +2,17 @@
 /*
  * keys.h - many packets at once, in user space: header to class key, and what is known of that key.
  *
- * Addresses that lie in the same prefixes of all rules are of one class, and so are ports and protocols that lie in the same ranges.
+ * Addresses that lie in the same prefixes of all rows are of one class, and so are ports and protocols that lie in the same ranges.
  * The classes of a header's fields make a key, which stands for a cell of the cross-product of all fields (Srinivasan, Varghese, Suri
  * and Waldvogel, SIGCOMM 1998): its headers can match the same few rows of the image. There are more cells than memory, and far
  * fewer that packets fall into: those are remembered as they come. A flood of a million sources is a few cells, because the rules
- * tell its sources apart in a few ways only. What is not known is searched for in the tables of the image (match.h), as the XDP tier
- * does for each packet: there, without batches and on pages of 4 KiB, it is the faster way (docs/decisions.md).
+ * tell its sources apart in a few ways only. What is not known is searched for in the tables of the image (batch.h).
  *
- * An address is looked up in a trie whose nodes are arrays of 64-bit entries: where the next node lies (entries from the trie's start),
- * and how to come from the address to an index into it. Bits that tell no prefixes apart are skipped, and not looked at before the
- * end: there is one end for each class, in an array in front of all nodes. An address that was led astray is in one of the prefixes
- * around that of the end it came to, the longest that holds it. Ports are looked up in pages of 256, protocols in one table.
+ * IPv4 addresses are looked up level by level in tables of 256 and 16 entries (table.h). IPv6 addresses are looked up in a trie whose
+ * nodes are arrays of 64-bit entries: where the next node lies, and how to come from the address to an index into it. Bits that tell
+ * no prefixes apart are skipped, and not looked at before the end (trie.h). An address that was led astray by that is in one of the
+ * prefixes around that of the class it came to: the longest that holds it. Ports are looked up in pages of 256, protocols in one
+ * table (service.h).
  */
 #ifndef SPILLWAY_CLASSIFY_KEYS_H
 #define SPILLWAY_CLASSIFY_KEYS_H
@@ -23,56 +23,58 @@
 
 #include "classify/lookup.h"
 
-#define CLASS_SHIFT_SHIFT 32	/* by how much to shift the address, so that the index ends at bit 0 */
-#define CLASS_LOW (1ull << 38)	/* of an IPv6 address, the lower half is shifted */
-#define CLASS_MORE (1ull << 39) /* a node; else the end of the way */
-#define CLASS_MASK_SHIFT 48	/* 16 bits: of the index */
-#define TABLE_MORE (1u << 31)	/* an entry of an IPv4 table: where the next one begins; else a class */
-#define CLASS_DEPTH_MAX 24u	/* nodes on a way through a trie */
-#define CLASS_PROTOS (3 * 512u) /* by family, ports or none, protocol */
+/* An entry of an IPv6 trie: where the next node begins, or a class. */
+#define TRIE_SHIFT_AT 32      /* 6 bits: by how much to shift the address, so that the index ends at bit 0 */
+#define TRIE_LOW (1ull << 38) /* its lower half is shifted */
+#define TRIE_MORE_AT 39
+#define TRIE_MORE (1ull << TRIE_MORE_AT) /* a node; else a class, and the end of the way */
+#define TRIE_MASK_AT 48			 /* 16 bits: of the index */
+#define TABLE_MORE (1u << 31)		 /* an entry of an IPv4 table: where the next one begins; else a class */
+#define KEYS_PROTOS (3 * 512u)		 /* by family, ports or none, protocol: keys_proto() */
 
 #define KEYS_BATCH 64u /* packets at most, that one call takes */
 #define KEYS_ROWS 4u   /* so many rows of a key are remembered; the rest is searched for, packet by packet */
 
 /* A class of addresses: those in this prefix and in none that is longer. */
 struct address_class {
-	uint64_t addr[2]; /* as a number, see struct image_group */
+	__u64 addr[2]; /* as a number, see struct image_group */
 	uint32_t len;
-	uint32_t other; /* the class of addresses that come here, but are not in the prefix: of the next shorter one around it */
-	uint64_t self;	/* this class's entry: a node of one, for who comes here and still makes a step */
+	uint32_t around; /* the class of the next shorter prefix around it, or of the addresses in none */
 };
 
 /* What is known of a key. */
 struct known {
 	uint64_t key;
 	uint32_t rule,
-		end; /* the first row decides, and asks nothing: its rule; action and, above eight bits, counter. 0: see rows */
+		end; /* the first row decides, and asks nothing: its rule; action and, above 8 bits, counter. 0: see rows */
 	uint32_t rows
-		[KEYS_ROWS]; /* in the order in which they are asked, number + 1, the number of rows for the end; 0: not known yet */
+		[KEYS_ROWS]; /* in the order in which they are asked: number + 1, the number of rows for none; 0: not known yet */
 };
 
 struct keys;
 
-/* The keys of the first IPv4 packets; returns of how many. The others are done one family after the other. */
+/* The keys of the first IPv4 packets; returns of how many. keys_find() does the others. */
 typedef size_t keys_find4(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys);
-keys_find4 *keys_find4_best(const char **ret_name); /* the best this processor has; NULL: none */
+/* What this processor has for it, the best first; NULL: no more. `ret_name` is "avx512" or "avx2". */
+keys_find4 *keys_find4_at(unsigned index, const char **ret_name);
 
 /* Of one image, read and written by one thread. */
 struct keys {
 	const struct image *image;
 	struct image_row *rows; /* those of the image, on large pages */
-	uint64_t *tries;
-	size_t n_tries; /* 64-bit words */
-	uint64_t trie_roots[3][2];
-	uint32_t *tables; /* of IPv4 addresses */
-	size_t n_tables, tables_room;
+	struct address_class *classes;
+	size_t n_classes; /* of addresses */
+	uint64_t *tries;  /* of IPv6 addresses */
+	size_t n_tries;
+	uint64_t trie_roots[2]; /* by source and destination, as all that follow */
+	uint32_t *tables;	/* of IPv4 addresses */
+	size_t n_tables;
 	uint32_t table_roots[2];
-	uint32_t n_classes; /* of addresses */
 	uint32_t dst_shift; /* of the destination's class in a key; the ports' begin at twice that */
 	bool by_ports;	    /* ports and protocols are part of keys; else rows are asked for them */
 	uint32_t n_port_classes[2];
 	uint8_t shifts[3]; /* of the classes of protocol, source and destination port, above the addresses' */
-	uint16_t ports[2][256], protos[CLASS_PROTOS];
+	uint16_t ports[2][256], protos[KEYS_PROTOS];
 	uint16_t *pages; /* of 256 entries; ports[] has their numbers */
 	uint32_t n_pages;
 	keys_find4 *find4;   /* NULL: there is none */
@@ -81,8 +83,9 @@ struct keys {
 };
 
 /*
- * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many; then there is no faster way
- * than packet by packet.
+ * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many of them and of classes of ports;
+ * then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row), 64 bytes a row, and the
+ * tables: about 10 bytes a prefix where they are close together, at most 256 MiB for IPv4 and 64 MiB for IPv6.
  */
 int keys_new(const struct image *image, struct keys **ret_keys);
 struct keys *keys_free(struct keys *keys); /* NULL is fine; returns NULL */
@@ -93,9 +96,15 @@ static inline uint32_t keys_family(const struct pkt *pkt)
 	return pkt->family == FAMILY_IP4 ? 1 : pkt->family == FAMILY_IP6 ? 2 : 0;
 }
 
-static inline uint16_t keys_proto(uint32_t family, uint32_t has_ports, uint32_t proto)
+static inline uint32_t keys_proto(uint32_t family, uint32_t has_ports, uint32_t proto)
 {
-	return (uint16_t)(family * 512 + has_ports * 256 + proto);
+	return family * 512 + has_ports * 256 + proto;
+}
+
+/* Bits that numbers from 0 to n take. */
+static inline unsigned keys_bits(size_t n)
+{
+	return n ? 64 - (unsigned)__builtin_clzll(n) : 0;
 }
 
 /* The keys of up to KEYS_BATCH packets; what is known of them is on its way to the cache. */

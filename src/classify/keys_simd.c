@@ -78,19 +78,22 @@ _Static_assert(offsetof(struct pkt, has_ports) + 4 <= sizeof(struct pkt), "four 
 #define v_find4 v_find4_avx512
 #include "classify/keys_lanes.h"
 
-keys_find4 *keys_find4_best(const char **ret_name)
+keys_find4 *keys_find4_at(unsigned index, const char **ret_name)
 {
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+	bool has_avx512 =
+		__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+
+	if (has_avx512 && index == 0) {
 		*ret_name = "avx512";
 		return v_find4_avx512;
 	}
 	*ret_name = "avx2";
-	return __builtin_cpu_supports("avx2") ? v_find4_avx2 : NULL;
+	return __builtin_cpu_supports("avx2") && index == (has_avx512 ? 1u : 0u) ? v_find4_avx2 : NULL;
 }
 #else
-keys_find4 *keys_find4_best(const char **ret_name)
+keys_find4 *keys_find4_at(unsigned index, const char **ret_name)
 {
-	*ret_name = NULL;
+	(void)index, (void)ret_name;
 	return NULL;
 }
 #endif

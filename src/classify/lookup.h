@@ -108,8 +108,8 @@ static __always_inline void lookup_narrow(const struct image *image, unsigned ki
 		ret[w] &= *IMAGE_AT(image, at + 8 * w, __u64);
 }
 
-/* Which groups can hold a row for this header: one bit each, in `ret`. Those left out hold none; those in may. */
-static __always_inline void lookup_candidates(const struct image *image, const struct lookup_key *key, __u64 *ret)
+/* Which groups can hold a row for these addresses: one bit each, in `ret`. Those left out hold none; those in may. */
+static __always_inline void lookup_candidates_addresses(const struct image *image, const struct lookup_key *key, __u64 *ret)
 {
 	__u32 family = key->family < 2 ? key->family : 2;
 	const __u8 *bits = image->bits[family];
@@ -127,7 +127,13 @@ static __always_inline void lookup_candidates(const struct image *image, const s
 	lookup_narrow(image, FILTER_PAIR_SHORT, bits, key, ret);
 	lookup_narrow(image, FILTER_PAIR_LONG, bits, key, ret);
 	lookup_narrow(image, FILTER_PAIR_HOST, bits, key, ret);
-	lookup_narrow(image, FILTER_DST_PORT, bits, key, ret);
+}
+
+/* The same for the whole header. */
+static __always_inline void lookup_candidates(const struct image *image, const struct lookup_key *key, __u64 *ret)
+{
+	lookup_candidates_addresses(image, key, ret);
+	lookup_narrow(image, FILTER_DST_PORT, image->bits[0], key, ret);
 }
 
 static __always_inline int lookup_range(const struct image_range *range, const struct lookup_key *key)
