@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * path.c - the whole user tier: receive a batch, classify each frame, act on each, give the buffers back.
+ * path.c - the whole user tier: receive a batch, classify it, act on each frame, give the buffers back.
  *
  * The frames here are those the XDP program (bpf/spillway.bpf.c) diverted: a divert rule matched and no rule that the XDP tier can
  * decide said drop or allow. Each ends here under one name (act/verdict.h): dropped, reinjected, or lost and counted. Nothing below
@@ -58,19 +58,25 @@ static void path_disclaim(struct path *path)
 	__atomic_store_n(&path->cells->owner, 0, __ATOMIC_RELEASE);
 }
 
-/* One diverted frame's verdict, counted. 1: valid, to be reinjected. */
-static int path_judge(struct path *path, const struct classifier *classifier, const struct frame *frame)
+/* The verdicts of up to CLASSIFY_BATCH diverted frames, counted. Returns how many are valid: those are to be reinjected. */
+static uint32_t path_judge(struct path *path, const struct classifier *classifier, const struct frame *frames, uint32_t n,
+			   struct frame *ret_valid)
 {
-	struct match match;
-	struct pkt pkt;
+	struct match matches[CLASSIFY_BATCH];
+	struct pkt pkts[CLASSIFY_BATCH];
+	uint32_t n_valid = 0;
 
-	classify(classifier, frame->data, frame->len, false, &path->tally, &pkt, &match);
-	if (match.action == ACTION_DROP) {
-		tally_add(&path->tally, match.condition ? VERDICT_USER_CONDITION_DROP : VERDICT_USER_DROP, 1, frame->len);
-		return 0;
+	classify_batch(classifier, frames, n, false, &path->tally, pkts, matches);
+	for (uint32_t i = 0; i < n; i++) {
+		if (matches[i].action == ACTION_DROP) {
+			tally_add(&path->tally, matches[i].condition ? VERDICT_USER_CONDITION_DROP : VERDICT_USER_DROP, 1,
+				  frames[i].len);
+			continue;
+		}
+		checksum_complete(frames[i].data, &pkts[i]);
+		ret_valid[n_valid++] = frames[i];
 	}
-	checksum_complete(frame->data, &pkt);
-	return 1;
+	return n_valid;
 }
 
 /* Put the valid frames back into the kernel, in the order of their arrival. */
@@ -94,10 +100,9 @@ static uint32_t path_turn(struct path *path, struct port *port)
 	uint32_t n, n_valid = 0;
 
 	n = port_recv(port, frames, PATH_BATCH);
-	for (uint32_t i = 0; i < n; i++) {
-		if (path_judge(path, classifier, &frames[i]))
-			valid[n_valid++] = frames[i];
-	}
+	for (uint32_t at = 0; at < n; at += CLASSIFY_BATCH)
+		n_valid += path_judge(path, classifier, frames + at, n - at < CLASSIFY_BATCH ? n - at : CLASSIFY_BATCH,
+				      valid + n_valid);
 	path_reinject(path, valid, n_valid);
 	port_release(port, frames, n);
 	return n;

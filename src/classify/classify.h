@@ -19,14 +19,22 @@ struct tally {
 	struct limits *limits;		       /* buckets shared with the XDP program; NULL: no rate is ever exceeded */
 };
 
+struct frame;
+struct keys;
 struct set_block;
 struct set_store;
 
-/* What a frame is asked: an image, and the sets that its steps name. They are swapped together. All borrowed. */
+#define CLASSIFY_BATCH 64u /* frames at most, that one call takes */
+
+/*
+ * What a frame is asked: an image, the sets that its steps name, and what makes batches fast. They are swapped together. All borrowed;
+ * `keys` are written to by the one thread that classifies batches.
+ */
 struct classifier {
 	const struct image *image;
 	const struct set_block *block; /* addresses, tuples and numbers; NULL: every set is empty */
 	const struct set_store *store; /* DNS names; NULL likewise */
+	struct keys *keys;	       /* of the image; NULL: batches are asked packet by packet */
 };
 
 /*
@@ -35,6 +43,10 @@ struct classifier {
  */
 void classify(const struct classifier *classifier, const uint8_t *data, uint32_t len, bool counting, struct tally *tally,
 	      struct pkt *ret_pkt, struct match *ret_match);
+
+/* The same for up to CLASSIFY_BATCH frames, one after the other, and with the same answers. */
+void classify_batch(const struct classifier *classifier, const struct frame *frames, uint32_t n, bool counting,
+		    struct tally *tally, struct pkt *ret_pkts, struct match *ret_matches);
 
 static inline void tally_add(struct tally *tally, enum verdict verdict, uint64_t packets, uint64_t bytes)
 {

@@ -30,7 +30,8 @@ struct guard {
 	struct set_store *store;   /* the running rules' sets */
 	struct set_store **stores; /* of rules before, that a hanging worker may still read */
 	size_t n_stores;
-	bool sets_wait; /* what packets meet is not what the store says: see sets_settle() */
+	uint32_t keys_told; /* of this generation it was said that there are no keys, or need not be */
+	bool sets_wait;	    /* what packets meet is not what the store says: see sets_settle() */
 
 	pthread_t worker;
 	bool worker_running; /* started and not joined; it may have ended by itself */

@@ -9,7 +9,9 @@
 
 #include "base/refuse.h"
 #include "classify/foretell.h"
+#include "classify/keys.h"
 #include "control/xdp.h"
+#include "port/port.h"
 
 #define FRAME_MIN 14u	/* the kernel wants an Ethernet header (bpf_prog_test_run_xdp) */
 #define PROBE_LEN 8192u /* longer than one buffer */
@@ -17,6 +19,7 @@
 struct testrun {
 	enum testrun_tier tier;
 	const struct classifier *classifier;
+	struct classifier worker;	     /* the same, with the keys that the worker would have; ours */
 	struct xdp *xdp;		     /* NULL: TESTRUN_USER */
 	uint32_t frame_max;		     /* longest the program gets whole */
 	struct hits program[VERDICT_COUNT];  /* its counters after the last packet */
@@ -84,6 +87,10 @@ int testrun_open(enum testrun_tier tier, const struct classifier *classifier, st
 		return refuse(-ENOMEM, ret_message, size, "out of memory");
 	run->tier = tier;
 	run->classifier = classifier;
+	run->worker = *classifier;
+	run->worker.keys = NULL;
+	if (tier != TESTRUN_XDP && classifier->image->has_divert)
+		keys_new(classifier->image, &run->worker.keys); /* or without, as the worker */
 	if (tier != TESTRUN_USER)
 		r = program_open(run, ret_message, size);
 	if (r < 0) {
@@ -97,6 +104,7 @@ int testrun_open(enum testrun_tier tier, const struct classifier *classifier, st
 struct testrun *testrun_close(struct testrun *run)
 {
 	if (run) {
+		keys_free(run->worker.keys);
 		xdp_free(run->xdp);
 		free(run);
 	}
@@ -183,10 +191,11 @@ static int program_judge(struct testrun *run, const uint8_t *data, uint32_t len,
 /* What path.c does with a frame that was handed over. */
 static void user_judge(struct testrun *run, const uint8_t *data, uint32_t len, struct testrun_packet *packet)
 {
+	struct frame frame = { .data = (uint8_t *)data, .len = len }; /* not written to */
 	struct match match;
 	struct pkt pkt;
 
-	classify(run->classifier, data, len, false, &run->user, &pkt, &match);
+	classify_batch(&run->worker, &frame, 1, false, &run->user, &pkt, &match);
 	packet->user_rule = match.rule;
 	if (match.action != ACTION_DROP)
 		packet->user_verdict = VERDICT_USER_PASS;

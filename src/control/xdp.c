@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/refuse.h"
+#include "classify/keys.h"
 #include "spillway.skel.h"
 
 #define COUNTERS_MIN 1024u
@@ -103,6 +104,7 @@ static struct published *published_free(struct published *published)
 	while (published) {
 		struct published *older = published->older;
 
+		keys_free(published->classifier.keys);
 		if (published->image)
 			munmap(published->image, published->bytes);
 		if (published->map >= 0)
@@ -434,6 +436,8 @@ int xdp_publish(struct xdp *xdp, const struct image *image, struct xdp_block *bl
 	next->image->generation = xdp->newest ? xdp->newest->image->generation + 1 : 1;
 	next->block = *block;
 	next->classifier = (struct classifier){ .image = next->image, .block = block->at, .store = store };
+	if (image->has_divert)
+		keys_new(next->image, &next->classifier.keys); /* else there are none, and it takes longer */
 	r = published_put(xdp, next);
 	if (r) {
 		next->block.at = NULL; /* stays the caller's */

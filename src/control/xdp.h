@@ -49,7 +49,8 @@ void xdp_block_free(struct xdp_block *block); /* without a block, too; leaves no
 
 /*
  * Publish a copy of *image, numbered behind the one before, with its set block, which is ours on success; it may hold nothing.
- * Packets see the old pair or the new one. *ret_published is what the worker is to read; `store` is only passed on to it.
+ * Packets see the old pair or the new one. *ret_published is what the worker is to read; `store` is only passed on to it. Where rules
+ * divert, it has keys of the published image, unless there was no room for them.
  */
 int xdp_publish(struct xdp *xdp, const struct image *image, struct xdp_block *block, const struct set_store *store,
 		const struct classifier **ret_published);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any rules, any frames, three answers: the statements read one by one (rules_model.h), the image asked by the host, and the image
- * asked by the real XDP program. Verdicts and the counters of all rules have to be the same.
+ * asked by the real XDP program. Verdicts and the counters of all rules have to be the same. The host is asked once more for all frames
+ * in batches (classify_batch()), twice, since what it has searched for once it remembers.
  *
  * Input: the text of the rules up to a NUL byte; then frames, each behind two bytes that say how long it is. Frames made for the
  * rules (aim.h) follow.
@@ -21,13 +22,16 @@
 #include "classify/classify.h"
 #include "classify/dns.h"
 #include "classify/foretell.h"
+#include "classify/keys.h"
 #include "control/xdp.h"
+#include "port/port.h"
 #include "replay.h"
 #include "rules_model.h"
 #include "sets/store.h"
 
 #define FRAMES_AIMED 96
 #define FRAMES_GIVEN 32
+#define FRAMES_MOST (FRAMES_AIMED + FRAMES_GIVEN)
 #define RULES_MOST 256	     /* counters are read one by one */
 #define SET_BYTES (1u << 18) /* larger sets are left out */
 #define FRAME_MIN 14u	     /* below it, the kernel does not run the program */
@@ -46,10 +50,14 @@ struct trial {
 	const struct model_frame *frame; /* at hand, for the message */
 	uint32_t model_hits[RULES_MOST];
 	struct hits foretold[VERDICT_COUNT];
+	/* All frames so far, each of its own memory, and what the model says of them. */
+	struct frame frames[FRAMES_MOST];
+	struct match want[FRAMES_MOST];
+	uint32_t n_frames;
 };
 
 static struct program program;
-static struct tally whole, xdp, user; /* by the host: all at once, and by tiers */
+static struct tally whole, xdp, user, batches; /* by the host: all at once, by tiers, and in batches */
 
 static void check(bool good, const struct trial *trial, const char *what)
 {
@@ -162,7 +170,7 @@ static enum verdict check_tiers(const struct trial *trial, const struct match *w
 static void check_frame(struct trial *trial, const uint8_t *data, uint32_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1); /* of its own, so that a sanitizer sees each byte read behind it */
-	struct match want, got;
+	struct match *want = &trial->want[trial->n_frames], got;
 	enum verdict verdict;
 	struct model_frame frame;
 	struct pkt pkt;
@@ -170,11 +178,11 @@ static void check_frame(struct trial *trial, const uint8_t *data, uint32_t len)
 	memcpy(copy, data, len);
 	frame_read(&frame, copy, len);
 	trial->frame = &frame;
-	model_run(trial->rules, &frame, &want, trial->model_hits);
+	model_run(trial->rules, &frame, want, trial->model_hits);
 	classify(trial->classifier, copy, len, true, &whole, &pkt, &got);
-	check(match_equal(&want, &got), trial, "classify()");
+	check(match_equal(want, &got), trial, "classify()");
 	if (len >= FRAME_MIN) {
-		verdict = check_tiers(trial, &want);
+		verdict = check_tiers(trial, want);
 		check(program_run(&frame) == (verdict_drops(verdict) ? XDP_DROP : XDP_PASS), trial, "XDP program");
 		trial->foretold[verdict].packets++;
 		trial->foretold[verdict].bytes += len;
@@ -182,7 +190,44 @@ static void check_frame(struct trial *trial, const uint8_t *data, uint32_t len)
 		foretell(trial->classifier, copy, len, &user, &pkt, &got); /* so that it is counted there */
 	}
 	trial->frame = NULL;
-	free(copy);
+	trial->frames[trial->n_frames++] = (struct frame){ .data = copy, .len = len };
+}
+
+static void check_batch(struct trial *trial, const struct classifier *classifier, uint32_t at, uint32_t n)
+{
+	struct match matches[CLASSIFY_BATCH];
+	struct pkt pkts[CLASSIFY_BATCH];
+	struct model_frame frame;
+
+	classify_batch(classifier, trial->frames + at, n, true, &batches, pkts, matches);
+	for (uint32_t i = 0; i < n; i++) {
+		frame_read(&frame, trial->frames[at + i].data, trial->frames[at + i].len);
+		trial->frame = &frame;
+		check(match_equal(&trial->want[at + i], &matches[i]), trial, "classify_batch()");
+	}
+	trial->frame = NULL;
+}
+
+/* After the last frame: all of them in batches of any size, twice. Gives them back. */
+static void check_batches(struct trial *trial)
+{
+	struct classifier classifier = *trial->classifier;
+
+	if (keys_new(classifier.image, &classifier.keys) < 0)
+		abort(); /* 256 rules fit */
+	for (uint32_t at = 0, n, size = 0; at < 2 * trial->n_frames; at += n) {
+		uint32_t from = at % trial->n_frames, left = trial->n_frames - from;
+
+		size = size % CLASSIFY_BATCH + 21;
+		n = size < CLASSIFY_BATCH ? size : CLASSIFY_BATCH;
+		n = n < left ? n : left;
+		check_batch(trial, &classifier, from, n);
+	}
+	for (uint32_t i = 0; i < trial->rules->n_rules; i++)
+		check(batches.rules[i].packets == 2 * trial->model_hits[i], trial, "rule counters of batches");
+	keys_free(classifier.keys);
+	for (uint32_t i = 0; i < trial->n_frames; i++)
+		free(trial->frames[i].data);
 }
 
 /* After the last frame. */
@@ -221,6 +266,7 @@ static void try(const struct rules *rules, const struct classifier *classifier, 
 	tally_clear(&whole, rules->n_rules);
 	tally_clear(&xdp, rules->n_rules);
 	tally_clear(&user, rules->n_rules);
+	tally_clear(&batches, rules->n_rules);
 	memcpy(program.image, classifier->image, classifier->image->bytes);
 	for (unsigned i = 0; i < FRAMES_GIVEN && size >= 2; i++) {
 		uint32_t len = ((uint32_t)data[0] | (uint32_t)data[1] << 8) % (AIM_FRAME_MAX + 1);
@@ -237,6 +283,7 @@ static void try(const struct rules *rules, const struct classifier *classifier, 
 	for (unsigned i = 0; i < FRAMES_AIMED; i++)
 		check_frame(&trial, frame, aim_frame(&aims, &dice, frame));
 	check_counters(&trial);
+	check_batches(&trial);
 }
 
 /* The rules with their sets, where the program reads them. False: they have no room there. */
