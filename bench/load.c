@@ -273,7 +273,7 @@ static int cell_run(struct load *load, enum load_kind kind, uint8_t ip, size_t n
 
 static int run_all(struct load *load)
 {
-	static const size_t set_sizes[] = { 1000, 10000, 100000, 1000000 }, rule_sizes[] = { 1000, 10000, 65536 };
+	static const size_t set_sizes[] = { 1000, 10000, 100000, 1000000 }, rule_sizes[] = { 1000, 10000, 100000 };
 	int r = 0;
 
 	for (int kind = 0; kind < LOAD_KIND_COUNT; kind++) {

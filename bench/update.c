@@ -469,7 +469,7 @@ static int run_all(struct update *update)
 		return r;
 	update->options.rounds = rounds < 5 ? rounds : 5; /* a build takes seconds */
 	for (uint8_t ip = 4; !r && ip <= 6; ip += 2)
-		r = rules_cell(update, ip, (update->options.quick ? 1000 : 65536) / update->options.scale);
+		r = rules_cell(update, ip, (update->options.quick ? 1000 : 100000) / update->options.scale);
 	update->options.rounds = rounds;
 	acl_environment_fini();
 	return r;

@@ -34,7 +34,7 @@
 #define IMAGE_VERSION 3u
 #define IMAGE_BYTES_MIN (1u << 18) /* smallest and */
 #define IMAGE_BYTES_MAX (1u << 27) /* largest size class of an image; powers of two */
-#define IMAGE_RULES_MAX 65536u	   /* power of two */
+#define IMAGE_RULES_MAX 131072u	   /* power of two */
 #define IMAGE_NO_RULE IMAGE_RULES_MAX
 #define IMAGE_COUNTERS_MAX (2 * IMAGE_RULES_MAX) /* an old and a new rule set at once */
 #define IMAGE_GROUPS_MAX 256u			 /* power of two */

@@ -16,7 +16,7 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define EXPR_DEPTH_MAX 64
-#define RULES_MAX 65536u
+#define RULES_MAX 131072u
 #define SETS_MAX 1023 /* ids of a set block */
 #define SET_ITEMS_MAX (1u << 24)
 #define TEXT_MAX (256u << 20)

@@ -74,7 +74,7 @@ FILES = {
     "nots": (b"drop " + b"not " * 1000000 + b"udp", (1, 262, 3), "deeper than 64"),
     "not closed": (b"drop udp or (tcp and port 5\n", (1, 13, 1), "never closed"),
     "a string not closed": (b'set a { file "x\n }', (1, 14, 2), "never closed"),
-    "100 MB of rules": (b"drop udp dst port 5 and src 10.0.0.1\n" * 2800000, (65537, 1, 4), "more than 65536 rules"),
+    "100 MB of rules": (b"drop udp dst port 5 and src 10.0.0.1\n" * 2800000, (131073, 1, 4), "more than 131072 rules"),
     "100 MB of one rule": (b"drop udp" + b" or tcp" * 15000000, (1, 458758, 3), "more than 65536 questions"),
     "100 MB of junk": (b"\xff" * 100000000, (1, 1, 1), "byte 0xff"),
     "100 MB of JSON": (b'{"statements": [' + b"0," * 50000000 + b"0]}", None, "32 MiB.*as text"),

@@ -24,7 +24,7 @@
 #include "control/offline.h"
 #include "rules_random.h"
 
-#define RULES_MOST 60000u
+#define RULES_MOST IMAGE_RULES_MAX
 #define POOL_SIZE 64u /* addresses of a family that packets have, but for some of their last bits */
 
 struct match_env {
@@ -79,6 +79,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 
 /* What the rule sets of a run have made the classifier do. */
 static struct seen {
+	size_t bytes_most;
 	unsigned long by_ports, by_rows, long_chains, ends, too_big, packets;
 } seen;
 
@@ -134,7 +135,7 @@ static void note(const struct keys *keys, uint64_t key)
 static void check_batch(struct keys *keys, const struct classifier *classifier, const struct random_frame *frames, size_t n,
 			int counting)
 {
-	static uint32_t want_hits[RULES_MOST], hits[RULES_MOST];
+	static uint32_t want_hits[RULES_MOST + 1], hits[RULES_MOST + 1];
 	size_t bytes = (classifier->image->n_rules + 1) * sizeof(*hits);
 	uint64_t found[KEYS_BATCH];
 
@@ -181,6 +182,8 @@ static void check_rules(const struct rules *rules, void (*make)(struct random_fr
 	seen.too_big += r == -E2BIG;
 	if (r == 0) {
 		assert_true(keys_bytes(keys) > offline.image->n_rows * sizeof(struct image_row));
+		if (keys_bytes(keys) > seen.bytes_most)
+			seen.bytes_most = keys_bytes(keys);
 		seen.by_ports += keys->by_ports;
 		seen.by_rows += !keys->by_ports;
 		if (random_below(4) == 0)
@@ -425,6 +428,34 @@ static void test_too_many_classes(void **state)
 	assert_int_equal(seen.too_big, before + 1);
 }
 
+/* As many rules as there may be, each of a random source and destination: the most that keys take. */
+static void test_most_prefixes(void **state)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	for (unsigned i = 0; i < IMAGE_RULES_MAX; i++) {
+		bool six = i % 4 == 0;
+
+		fputs("drop", out);
+		for (unsigned side = 0; side < 2; side++) {
+			uint8_t addr[16];
+
+			for (unsigned byte = 0; byte < 16; byte++)
+				addr[byte] = (uint8_t)random_below(256);
+			fprintf(out, "%s net ", side ? " and dst" : " src");
+			print_prefix(out, six, addr, six ? 128 - random_below(80) : 32 - random_below(8));
+		}
+		fputc('\n', out);
+	}
+	fclose(out);
+	check_text(text, len, 4);
+	print_message("%u pairs of prefixes: %zu MiB\n", IMAGE_RULES_MAX, seen.bytes_most >> 20);
+	assert_in_range(seen.bytes_most, 1, 320u << 20);
+}
+
 static void test_seen(void **state)
 {
 	(void)state;
@@ -442,8 +473,8 @@ int main(void)
 	const char *text = getenv("SEED");
 	unsigned long seed = text ? strtoul(text, NULL, 0) : (unsigned long)time(NULL);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_rules),	 cmocka_unit_test(test_shapes), cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_too_many_classes), cmocka_unit_test(test_seen),
+		cmocka_unit_test(test_random_rules),	 cmocka_unit_test(test_shapes),	       cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_too_many_classes), cmocka_unit_test(test_most_prefixes), cmocka_unit_test(test_seen),
 	};
 
 	random_start(seed);
