@@ -10,7 +10,7 @@
 #include "classify/image.h"
 #include "classify/parse.h"
 
-#define OURS_BATCH 32u
+#define OURS_BATCH 64u
 
 struct keys;
 

@@ -69,6 +69,21 @@ void addresses_fini(struct addresses *addresses)
 			free(addresses->prefixes[side][six].at);
 }
 
+static __u64 mask_of(unsigned len)
+{
+	return len == 0 ? 0 : len < 64 ? ~0ull << (64 - len) : ~0ull;
+}
+
+static struct address_class class_of(const struct class_prefix *prefix, uint32_t around)
+{
+	return (struct address_class){
+		.addr = { prefix->addr[0], prefix->addr[1] },
+		.mask = { mask_of(prefix->len), mask_of(prefix->len > 64 ? prefix->len - 64u : 0) },
+		.len = prefix->len,
+		.around = around,
+	};
+}
+
 static bool class_covers(const struct address_class *class, const struct class_prefix *prefix)
 {
 	return lookup_prefix(class->addr, prefix->addr, class->len);
@@ -84,7 +99,7 @@ static void prefixes_fill(const struct prefixes *prefixes, uint32_t rest, struct
 
 		while (!class_covers(&classes[around], prefix))
 			around = classes[around].around;
-		classes[prefix->class] = (struct address_class){ { prefix->addr[0], prefix->addr[1] }, prefix->len, around };
+		classes[prefix->class] = class_of(prefix, around);
 		around = prefix->class;
 	}
 }

@@ -2,55 +2,52 @@
 /* keys.c - headers to keys, a batch at a time. */
 #include "classify/keys.h"
 
-#include <string.h>
+#include <assert.h>
 
 /* One table further, if the entry leads to one. Without a branch: which ones do is anybody's guess. */
 static inline uint32_t table_step(const uint32_t *tables, uint32_t entry, uint32_t index)
 {
-	uint32_t more = (uint32_t)((int32_t)entry >> 31), next = tables[(entry & ~TABLE_MORE & more) + (index & more)];
+	int32_t more = (int32_t)entry >> 31;
+	uint32_t next = tables[(entry + index) & (uint32_t)more & ~TABLE_MORE];
 
-	return entry ^ ((entry ^ next) & more);
+	return more ? next : entry;
 }
 
 /* Level by level for all of the batch: its packets wait for memory together. */
 static void classes4(const struct keys *keys, unsigned side, const uint32_t *restrict addresses, size_t n,
 		     uint32_t *restrict ret_classes)
 {
-	const uint32_t *tables = keys->tables;
+	const uint32_t *tables = keys->tables, *root = tables + keys->table_roots[side];
+	const uint8_t *end = keys->table_ends;
 
 	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = tables[keys->table_roots[side] + (addresses[i] >> 24)];
-	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] >> 16 & 255);
-	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] >> 8 & 255);
-	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] >> 4 & 15);
-	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] & 15);
+		ret_classes[i] = root[addresses[i] >> 16];
+	do {
+		unsigned bits = end[1] - end[0], shift = 32u - *++end;
+		uint32_t mask = (1u << bits) - 1;
+
+		for (size_t i = 0; i < n; i++)
+			ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] >> shift & mask);
+	} while (*end < 32);
 }
 
 /* One node further. An end leads to itself: a node of one entry. */
-static inline uint64_t trie_step(const uint64_t *tries, uint64_t entry, uint64_t high, uint64_t low)
+static inline uint64_t trie_step(const uint64_t *tries, uint64_t entry, const uint64_t addr[2])
 {
-	uint64_t half = high ^ ((high ^ low) & (entry & TRIE_LOW ? ~0ull : 0));
+	uint64_t half = addr[entry >> TRIE_LOW_AT & 1];
 
 	return tries[(uint32_t)entry + (entry >> TRIE_MASK_AT & half >> (entry >> TRIE_SHIFT_AT & 63))];
 }
 
-/* All ones if the address is not in the class's prefix. */
-static inline uint32_t class_astray6(const struct address_class *class, uint64_t high, uint64_t low)
+static inline bool class_astray(const struct address_class *class, const uint64_t addr[2])
 {
-	uint32_t len = class->len, high_len = len < 64 ? len : 64, low_len = len - high_len;
-	uint64_t high_mask = high_len ? ~0ull << (64 - high_len) : 0, low_mask = low_len ? ~0ull << (64 - low_len) : 0;
-
-	return ((high ^ class->addr[0]) & high_mask) | ((low ^ class->addr[1]) & low_mask) ? ~0u : 0;
+	return (((addr[0] ^ class->addr[0]) & class->mask[0]) | ((addr[1] ^ class->addr[1]) & class->mask[1])) != 0;
 }
 
-static void classes6(const struct keys *keys, unsigned side, uint64_t addresses[2][KEYS_BATCH], size_t n,
+static void classes6(const struct keys *keys, unsigned side, uint64_t addr[KEYS_BATCH][2], size_t n,
 		     uint32_t *restrict ret_classes)
 {
-	const uint64_t *restrict high = addresses[0], *restrict low = addresses[1], *tries = keys->tries;
+	const uint64_t *tries = keys->tries;
 	const struct address_class *classes = keys->classes;
 	uint64_t entries[KEYS_BATCH], root = keys->trie_roots[side], more = root;
 
@@ -60,72 +57,99 @@ static void classes6(const struct keys *keys, unsigned side, uint64_t addresses[
 	while (more & TRIE_MORE) {
 		more = 0;
 		for (size_t i = 0; i < n; i++) {
-			entries[i] = trie_step(tries, entries[i], high[i], low[i]);
+			entries[i] = trie_step(tries, entries[i], addr[i]);
 			more |= entries[i];
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
 		uint32_t class = (uint32_t)entries[i], around = classes[class].around;
 
-		ret_classes[i] = class ^ ((class ^ around) & class_astray6(&classes[class], high[i], low[i]));
+		ret_classes[i] = class_astray(&classes[class], addr[i]) ? around : class;
 	}
 	for (size_t i = 0; i < n; i++)
-		while (class_astray6(&classes[ret_classes[i]], high[i], low[i]))
+		while (class_astray(&classes[ret_classes[i]], addr[i]))
 			ret_classes[i] = classes[ret_classes[i]].around;
 }
 
-static void ports_add(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *keys_of)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint32_t family = keys_family(&pkts[i]);
-		uint32_t proto = family ? keys_proto(family, pkts[i].has_ports & 1, pkts[i].l4_proto) : 0;
-		uint32_t src = pkts[i].src_port, dst = pkts[i].dst_port;
+/* The packets of one family: which they are, and what is known of each. */
+struct lot {
+	size_t n;
+	uint8_t at[KEYS_BATCH]; /* in the batch */
+};
 
-		keys_of[i] |= (uint64_t)keys->protos[proto] << keys->shifts[0] |
-			      (uint64_t)keys->pages[keys->ports[0][src >> 8] * 256 + (src & 255)] << keys->shifts[1] |
-			      (uint64_t)keys->pages[keys->ports[1][dst >> 8] * 256 + (dst & 255)] << keys->shifts[2];
+static void find4(const struct keys *keys, const struct pkt *pkts, const struct lot *lot, uint64_t *ret_keys)
+{
+	uint32_t addr[2][KEYS_BATCH], classes[2][KEYS_BATCH];
+
+	for (size_t i = 0; i < lot->n; i++) {
+		addr[0][i] = (uint32_t)(lookup_word(pkts[lot->at[i]].src[0]) >> 32);
+		addr[1][i] = (uint32_t)(lookup_word(pkts[lot->at[i]].dst[0]) >> 32);
 	}
+	for (unsigned side = 0; side < 2; side++)
+		classes4(keys, side, addr[side], lot->n, classes[side]);
+	for (size_t i = 0; i < lot->n; i++)
+		ret_keys[lot->at[i]] = classes[0][i] | (uint64_t)classes[1][i] << keys->dst_shift;
 }
 
-/* `n` packets of one family, 1 or 2. */
-static void find_family(const struct keys *keys, const struct pkt *pkts, size_t n, uint32_t family, uint64_t *ret_keys)
+static void find6(const struct keys *keys, const struct pkt *pkts, const struct lot *lot, uint64_t *ret_keys)
 {
-	uint32_t addr4[2][KEYS_BATCH], classes[2][KEYS_BATCH];
-	uint64_t addr6[2][2][KEYS_BATCH];
+	uint64_t addr[2][KEYS_BATCH][2];
+	uint32_t classes[2][KEYS_BATCH];
 
-	for (size_t i = 0; i < n; i++) {
-		addr4[0][i] = (uint32_t)(lookup_word(pkts[i].src[0]) >> 32);
-		addr4[1][i] = (uint32_t)(lookup_word(pkts[i].dst[0]) >> 32);
-		for (unsigned half = 0; half < 2 && family == 2; half++) {
-			addr6[0][half][i] = lookup_word(pkts[i].src[half]);
-			addr6[1][half][i] = lookup_word(pkts[i].dst[half]);
+	for (size_t i = 0; i < lot->n; i++) {
+		for (unsigned half = 0; half < 2; half++) {
+			addr[0][i][half] = lookup_word(pkts[lot->at[i]].src[half]);
+			addr[1][i][half] = lookup_word(pkts[lot->at[i]].dst[half]);
 		}
 	}
 	for (unsigned side = 0; side < 2; side++)
-		if (family == 1)
-			classes4(keys, side, addr4[side], n, classes[side]);
-		else
-			classes6(keys, side, addr6[side], n, classes[side]);
-	for (size_t i = 0; i < n; i++)
-		ret_keys[i] = classes[0][i] | (uint64_t)classes[1][i] << keys->dst_shift;
+		classes6(keys, side, addr[side], lot->n, classes[side]);
+	for (size_t i = 0; i < lot->n; i++)
+		ret_keys[lot->at[i]] = classes[0][i] | (uint64_t)classes[1][i] << keys->dst_shift;
+}
+
+static inline uint64_t port_class(const struct keys *keys, unsigned side, uint32_t port)
+{
+	return (uint64_t)keys->pages[keys->ports[side][port >> 8] * 256 + (port & 255)] << keys->shifts[1 + side];
+}
+
+static void services_add(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys)
+{
+	bool by_src = keys->n_port_classes[0] > 1, by_dst = keys->n_port_classes[1] > 1;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t family = keys_family(&pkts[i]);
+		uint64_t key =
+			family ? keys->protos[keys_proto(family, pkts[i].has_ports & 1, pkts[i].l4_proto)] : keys->protos[0];
+
+		key <<= keys->shifts[0];
+		if (by_src)
+			key |= port_class(keys, 0, pkts[i].src_port);
+		if (by_dst)
+			key |= port_class(keys, 1, pkts[i].dst_port);
+		ret_keys[i] |= key;
+	}
 }
 
 void keys_find(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys)
 {
-	size_t at = keys->find4 ? keys->find4(keys, pkts, n, ret_keys) : 0, end, from = at;
+	struct lot ip4, ip6;
 
-	for (; at < n; at = end) {
-		uint32_t family = keys_family(&pkts[at]);
+	assert(n <= KEYS_BATCH);
+	ip4.n = ip6.n = 0;
+	/* Without branches; the place behind the last is written to in vain. */
+	for (size_t i = 0; i < n; i++) {
+		uint32_t family = keys_family(&pkts[i]);
 
-		for (end = at + 1; end < n && keys_family(&pkts[end]) == family; end++)
-			;
-		if (family)
-			find_family(keys, &pkts[at], end - at, family, &ret_keys[at]);
-		else
-			memset(&ret_keys[at], 0, (end - at) * sizeof(*ret_keys));
+		ret_keys[i] = 0;
+		ip4.at[ip4.n] = ip6.at[ip6.n] = (uint8_t)i;
+		ip4.n += family == 1;
+		ip6.n += family == 2;
 	}
+	find4(keys, pkts, &ip4, ret_keys);
+	find6(keys, pkts, &ip6, ret_keys);
 	if (keys->by_ports)
-		ports_add(keys, &pkts[from], n - from, &ret_keys[from]);
-	for (size_t i = from; i < n; i++)
+		services_add(keys, pkts, n, ret_keys);
+	for (size_t i = 0; i < n; i++)
 		__builtin_prefetch(keys_line(keys, ret_keys[i]), 1);
 }

@@ -8,7 +8,7 @@
  * fewer that packets fall into: those are remembered as they come. A flood of a million sources is a few cells, because the rules
  * tell its sources apart in a few ways only. What is not known is searched for in the tables of the image (batch.h).
  *
- * IPv4 addresses are looked up level by level in tables of 256 and 16 entries (table.h). IPv6 addresses are looked up in a trie whose
+ * IPv4 addresses are looked up level by level in tables (table.h). IPv6 addresses are looked up in a trie whose
  * nodes are arrays of 64-bit entries: where the next node lies, and how to come from the address to an index into it. Bits that tell
  * no prefixes apart are skipped, and not looked at before the end (trie.h). An address that was led astray by that is in one of the
  * prefixes around that of the class it came to: the longest that holds it. Ports are looked up in pages of 256, protocols in one
@@ -24,8 +24,9 @@
 #include "classify/lookup.h"
 
 /* An entry of an IPv6 trie: where the next node begins, or a class. */
-#define TRIE_SHIFT_AT 32      /* 6 bits: by how much to shift the address, so that the index ends at bit 0 */
-#define TRIE_LOW (1ull << 38) /* its lower half is shifted */
+#define TRIE_SHIFT_AT 32 /* 6 bits: by how much to shift the address, so that the index ends at bit 0 */
+#define TRIE_LOW_AT 38
+#define TRIE_LOW (1ull << TRIE_LOW_AT) /* its lower half is shifted */
 #define TRIE_MORE_AT 39
 #define TRIE_MORE (1ull << TRIE_MORE_AT) /* a node; else a class, and the end of the way */
 #define TRIE_MASK_AT 48			 /* 16 bits: of the index */
@@ -37,7 +38,7 @@
 
 /* A class of addresses: those in this prefix and in none that is longer. */
 struct address_class {
-	__u64 addr[2]; /* as a number, see struct image_group */
+	__u64 addr[2], mask[2]; /* as numbers, see struct image_group */
 	uint32_t len;
 	uint32_t around; /* the class of the next shorter prefix around it, or of the addresses in none */
 };
@@ -51,13 +52,6 @@ struct known {
 		[KEYS_ROWS]; /* in the order in which they are asked: number + 1, the number of rows for none; 0: not known yet */
 };
 
-struct keys;
-
-/* The keys of the first IPv4 packets; returns of how many. keys_find() does the others. */
-typedef size_t keys_find4(const struct keys *keys, const struct pkt *pkts, size_t n, uint64_t *ret_keys);
-/* What this processor has for it, the best first; NULL: no more. `ret_name` is "avx512" or "avx2". */
-keys_find4 *keys_find4_at(unsigned index, const char **ret_name);
-
 /* Of one image, read and written by one thread. */
 struct keys {
 	const struct image *image;
@@ -70,21 +64,21 @@ struct keys {
 	uint32_t *tables;	/* of IPv4 addresses */
 	size_t n_tables;
 	uint32_t table_roots[2];
-	uint32_t dst_shift; /* of the destination's class in a key; the ports' begin at twice that */
-	bool by_ports;	    /* ports and protocols are part of keys; else rows are asked for them */
+	const uint8_t *table_ends; /* see struct tables4 */
+	uint32_t dst_shift;	   /* of the destination's class in a key; the ports' begin at twice that */
+	bool by_ports;		   /* ports and protocols are part of keys; else rows are asked for them */
 	uint32_t n_port_classes[2];
 	uint8_t shifts[3]; /* of the classes of protocol, source and destination port, above the addresses' */
 	uint16_t ports[2][256], protos[KEYS_PROTOS];
 	uint16_t *pages; /* of 256 entries; ports[] has their numbers */
 	uint32_t n_pages;
-	keys_find4 *find4;   /* NULL: there is none */
 	struct known *known; /* two a line */
 	unsigned lines_shift;
 };
 
 /*
  * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many of them and of classes of ports;
- * then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row), 64 bytes a row, and the
+ * then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row, at least 4 MiB), 64 bytes a row, and the
  * tables: about 10 bytes a prefix where they are close together, at most 256 MiB for IPv4 and 64 MiB for IPv6.
  */
 int keys_new(const struct image *image, struct keys **ret_keys);

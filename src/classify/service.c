@@ -123,7 +123,7 @@ static int page_find(struct services *services, const uint16_t classes[256])
 	for (uint32_t i = 0; i < services->n_pages; i++)
 		if (!memcmp(services->pages + i * 256, classes, bytes))
 			return (int)i;
-	grown = realloc(services->pages, (services->n_pages + 1) * bytes + sizeof(*classes));
+	grown = realloc(services->pages, (services->n_pages + 1) * bytes);
 	if (!grown)
 		return -ENOMEM;
 	services->pages = grown;

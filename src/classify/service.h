@@ -10,7 +10,7 @@
 struct services {
 	uint16_t protos[KEYS_PROTOS]; /* by keys_proto() */
 	uint16_t ports[2][256];	      /* the page of each port's upper byte */
-	uint16_t *pages;	      /* of 256 classes, by the lower byte; one element follows the last page. malloc()ed */
+	uint16_t *pages;	      /* of 256 classes, by the lower byte. malloc()ed */
 	uint32_t n_pages;
 	uint32_t n_protos, n_ports[2]; /* classes */
 };

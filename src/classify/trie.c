@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define TRIE_BITS_MAX 16u
-#define TRIE_BITS_MORE 1u    /* than there are prefixes, so that most get an entry of their own */
+#define TRIE_BITS_MORE 3u    /* than there are prefixes, so that most get an entry of their own */
 #define TRIE_DEPTH_MAX 24u   /* nodes on a way */
 #define TRIES_MAX (1u << 23) /* words, 64 MiB */
 
