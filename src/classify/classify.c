@@ -160,7 +160,7 @@ void classify(const struct classifier *classifier, const uint8_t *data, uint32_t
 	match_run(&env, classifier->image, ret_pkt, counting, ret_match);
 }
 
-/* Of a frame that no other has touched yet, 60 ns are waiting for its first line. */
+/* The kernel wrote the frames, so their first lines are not in this core's caches. */
 static void parse_batch(const struct frame *frames, uint32_t n, struct pkt *ret_pkts)
 {
 	for (uint32_t i = 0; i < n && i < FETCH_AHEAD; i++)

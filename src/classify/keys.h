@@ -79,7 +79,7 @@ struct keys {
 /*
  * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many of them and of classes of ports;
  * then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row, at least 4 MiB), 64 bytes a row, and the
- * tables: about 10 bytes a prefix where they are close together, at most 256 MiB for IPv4 and 64 MiB for IPv6.
+ * tables: 512 KiB and up to 2 KiB a prefix, at most 256 MiB for IPv4 and 64 MiB for IPv6.
  */
 int keys_new(const struct image *image, struct keys **ret_keys);
 struct keys *keys_free(struct keys *keys); /* NULL is fine; returns NULL */
