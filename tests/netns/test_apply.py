@@ -5,9 +5,10 @@
 """
 
 import contextlib
+import glob
 
 import harness
-from harness import Capture, Lab, Stream, wait_for
+from harness import Capture, Lab, Stream, read, wait_for
 from packet import A4, A6, B4, B6, dns_query, udp_frame
 
 SEEN = "count udp dst port 2000 name seen\n"
@@ -69,6 +70,27 @@ def test_bad_file_changes_nothing():
         lab.send(udp_frame(A4, B4, 1, 9))
         wait_for(lambda: lab.hits()["garbage"] == 2)
         assert capture.next(0.05) is None
+
+
+def test_without_keys():
+    """More classes of prefixes and ports than a key holds: the worker takes packets one by one, the daemon says so, the answers stay."""
+    def rules(n):
+        text = "divert udp dst port 53\ndrop dns name under flood.example name flood\n"
+        text += "".join(f"drop udp and src 10.{i >> 8}.{i & 255}.1 and dst 11.{i & 255}.{i >> 8}.1 and src port {i} and dst port {i + 1}\n"
+                        for i in range(n))
+        return text + "".join(f"count udp src port {60000 + i}\n" for i in range(20))
+
+    def said():
+        return sum(read(path).count("takes them one by one") for path in glob.glob(harness.RUN_DIR + "/**/log", recursive=True))
+
+    with Lab(quiet=True) as lab:
+        lab.up(rules(10))
+        for n, good, expected in (10, 1, 0), (50000, 2, 1), (10, 3, 1):
+            lab.apply(rules(n))
+            lab.send(udp_frame(A4, B4, 9, 53, dns_query("a.flood.example")), udp_frame(A4, B4, 9, 53, dns_query("www.example")))
+            wait_for(lambda good=good: lab.verdicts()["user_drop"] == good and lab.verdicts()["user_pass"] == good)
+            assert lab.hits()["flood"] == good
+            wait_for(lambda expected=expected: said() == expected)
 
 
 def test_user_tier_fails():
