@@ -194,6 +194,14 @@ static void expire_some(struct image *image)
 			rules[i].expired = 1;
 }
 
+static bool groups_know_ports(const struct image *image)
+{
+	for (uint32_t i = 0; i < image->n_groups; i++)
+		if (lookup_group(image, i)->ports_mask)
+			return true;
+	return false;
+}
+
 static void check_rules(const struct rules *rules, void (*make)(struct random_frame *frame), unsigned batches)
 {
 	static struct random_frame frames[KEYS_BATCH];
@@ -212,6 +220,9 @@ static void check_rules(const struct rules *rules, void (*make)(struct random_fr
 		assert_true(keys_bytes(keys) > offline.image->n_rows * sizeof(struct image_row));
 		if (keys_bytes(keys) > seen.bytes_most)
 			seen.bytes_most = keys_bytes(keys);
+		/* Slower, but right for any rules whose tables do without ports; long chains of rows come from that. */
+		if (keys->by_ports && !groups_know_ports(offline.image) && random_below(3) == 0)
+			keys->by_ports = false;
 		seen.by_ports += keys->by_ports;
 		seen.by_rows += !keys->by_ports;
 		if (random_below(4) == 0)
