@@ -13,21 +13,24 @@ static inline uint32_t table_step(const uint32_t *tables, uint32_t entry, uint32
 	return more ? next : entry;
 }
 
-/* Level by level for all of the batch: its packets wait for memory together. */
-static void classes4(const struct keys *keys, unsigned side, const uint32_t *restrict addresses, size_t n,
-		     uint32_t *restrict ret_classes)
+/* Level by level for all of the batch: its packets wait for memory together. Both sides beside each other. */
+static void classes4(const struct keys *keys, uint32_t addr[2][KEYS_BATCH], size_t n, uint32_t ret_classes[2][KEYS_BATCH])
 {
-	const uint32_t *tables = keys->tables, *root = tables + keys->table_roots[side];
+	const uint32_t *tables = keys->tables, *src = tables + keys->table_roots[0], *dst = tables + keys->table_roots[1];
 	const uint8_t *end = keys->table_ends;
 
-	for (size_t i = 0; i < n; i++)
-		ret_classes[i] = root[addresses[i] >> 16];
+	for (size_t i = 0; i < n; i++) {
+		ret_classes[0][i] = src[addr[0][i] >> 16];
+		ret_classes[1][i] = dst[addr[1][i] >> 16];
+	}
 	do {
 		unsigned bits = end[1] - end[0], shift = 32u - *++end;
 		uint32_t mask = (1u << bits) - 1;
 
-		for (size_t i = 0; i < n; i++)
-			ret_classes[i] = table_step(tables, ret_classes[i], addresses[i] >> shift & mask);
+		for (size_t i = 0; i < n; i++) {
+			ret_classes[0][i] = table_step(tables, ret_classes[0][i], addr[0][i] >> shift & mask);
+			ret_classes[1][i] = table_step(tables, ret_classes[1][i], addr[1][i] >> shift & mask);
+		}
 	} while (*end < 32);
 }
 
@@ -85,8 +88,7 @@ static void find4(const struct keys *keys, const struct pkt *pkts, const struct 
 		addr[0][i] = (uint32_t)(lookup_word(pkts[lot->at[i]].src[0]) >> 32);
 		addr[1][i] = (uint32_t)(lookup_word(pkts[lot->at[i]].dst[0]) >> 32);
 	}
-	for (unsigned side = 0; side < 2; side++)
-		classes4(keys, side, addr[side], lot->n, classes[side]);
+	classes4(keys, addr, lot->n, classes);
 	for (size_t i = 0; i < lot->n; i++)
 		ret_keys[lot->at[i]] = classes[0][i] | (uint64_t)classes[1][i] << keys->dst_shift;
 }
