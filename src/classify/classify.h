@@ -27,8 +27,8 @@ struct set_store;
 #define CLASSIFY_BATCH 64u /* frames at most, that one call takes */
 
 /*
- * What a frame is asked: an image, the sets that its steps name, and what makes batches fast. They are swapped together. All borrowed;
- * `keys` are written to by the one thread that classifies batches.
+ * What a frame is asked: an image, the sets that its steps name, and what makes batches fast. They are swapped together. All
+ * borrowed; `keys` are written to by the one thread that classifies batches.
  */
 struct classifier {
 	const struct image *image;

@@ -43,13 +43,14 @@ struct address_class {
 	uint32_t around; /* the class of the next shorter prefix around it, or of the addresses in none */
 };
 
-/* What is known of a key. */
+/*
+ * What is known of a key. If the first row decides and asks nothing, `end` has its action and, above 8 bits, its counter; else it is 0,
+ * and rows[] are asked in their order: number + 1, of which the number of rows says that there are no more; 0: not known yet.
+ */
 struct known {
 	uint64_t key;
-	uint32_t rule,
-		end; /* the first row decides, and asks nothing: its rule; action and, above 8 bits, counter. 0: see rows */
-	uint32_t rows
-		[KEYS_ROWS]; /* in the order in which they are asked: number + 1, the number of rows for none; 0: not known yet */
+	uint32_t rule, end;
+	uint32_t rows[KEYS_ROWS];
 };
 
 /* Of one image, read and written by one thread. */
@@ -60,7 +61,7 @@ struct keys {
 	size_t n_classes; /* of addresses */
 	uint64_t *tries;  /* of IPv6 addresses */
 	size_t n_tries;
-	uint64_t trie_roots[2]; /* by source and destination, as all that follow */
+	uint64_t trie_roots[2]; /* [2] here: by source and destination */
 	uint32_t *tables;	/* of IPv4 addresses */
 	size_t n_tables;
 	uint32_t table_roots[2];
@@ -77,9 +78,9 @@ struct keys {
 };
 
 /*
- * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many of them and of classes of ports;
- * then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row, at least 4 MiB), 64 bytes a row, and the
- * tables: 512 KiB and up to 2 KiB a prefix, at most 256 MiB for IPv4 and 64 MiB for IPv6.
+ * For an image that stays. 0, -ENOMEM, or -E2BIG: its prefixes nest too deeply, or there are too many of them and of classes of
+ * ports; then there is no faster way than packet by packet. Takes up to 64 MiB for what is known (2 KiB a row, at least 4 MiB),
+ * 64 bytes a row, and the tables: 512 KiB and up to 2 KiB a prefix, at most 256 MiB for IPv4 and 64 MiB for IPv6.
  */
 int keys_new(const struct image *image, struct keys **ret_keys);
 struct keys *keys_free(struct keys *keys); /* NULL is fine; returns NULL */

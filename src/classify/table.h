@@ -2,8 +2,8 @@
 /*
  * table.h - IPv4 prefixes to the tables of struct keys: how they are built. How they are read is in keys.c and keys_lanes.h.
  *
- * Each level is indexed by the next bits of the address: 16, 8 and 8; the last by 4 and 4, if there are very many of it. An entry is a
- * class, or says where the next table begins.
+ * Each level is indexed by the next bits of the address: 16, 8 and 8; the last by 4 and 4, if there are very many of it. An entry is
+ * a class, or says where the next table begins.
  */
 #ifndef SPILLWAY_CLASSIFY_TABLE_H
 #define SPILLWAY_CLASSIFY_TABLE_H

@@ -4,7 +4,8 @@
  *
  * The XDP tier is the real program, loaded, attached to nothing and run on one frame after the other by BPF_PROG_TEST_RUN; its
  * verdict is read from its own counters. Beside it the host foretells that verdict from the same image (classify/foretell.h).
- * TESTRUN_BOTH compares the two for each packet, and each rule's counter at the end. The user tier is classify_batch(), a packet a call.
+ * TESTRUN_BOTH compares the two for each packet, and each rule's counter at the end. The user tier is classify_batch(), as in
+ * path.c, a packet a call.
  *
  * No rate is ever exceeded: packets are not run at the pace at which they once came. A limit rule counts what it is asked about.
  * Nothing opens a port, so the program ends what it diverts as no_port_pass: here that is VERDICT_DIVERT.

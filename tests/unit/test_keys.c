@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Batches of packets: keys_find() and batch_run() say of each packet what match_run() says, and count the same rules. Each batch is asked
- * twice: what the first time was searched for is remembered the second time.
+ * Batches of packets: keys_find() and batch_run() say of each packet what match_run() says, and count the same rules. Each batch is
+ * asked twice: what the first time was searched for is remembered the second time.
  *
  * Deep questions and rates are answered here by a hash of question and packet: what they are about is other tests' business.
  *
