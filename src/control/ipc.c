@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +145,12 @@ struct ipc_client {
 	char *reply; /* being written: read no further request meanwhile */
 	size_t reply_len, reply_sent;
 	int64_t deadline_ms;
+	/* Of a watcher: */
+	const void *topic; /* NULL: it asks */
+	bool let_go;	   /* once it has been told the rest */
+	char *told;	   /* IPC_WATCH_BYTES: lines behind the reply */
+	size_t told_len, told_sent;
+	uint64_t lost_ring, lost; /* not told of yet: before they came to us, and for want of room */
 };
 
 struct ipc_server {
@@ -224,6 +232,7 @@ static void client_close(struct ipc_client *client)
 	if (client->fd >= 0)
 		close(client->fd);
 	free(client->reply);
+	free(client->told);
 	ipc_lines_fini(&client->lines);
 	*client = (struct ipc_client){ .fd = -1 };
 }
@@ -267,7 +276,7 @@ int ipc_server_timeout(const struct ipc_server *server)
 bool ipc_server_busy(const struct ipc_server *server)
 {
 	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++)
-		if (server->clients[i].reply)
+		if (server->clients[i].reply && !server->clients[i].topic)
 			return true;
 	return false;
 }
@@ -376,8 +385,18 @@ static int client_answer(struct ipc_server *server, struct ipc_client *client, c
 	client->reply_len = strlen(text) + 1;
 	client->reply[client->reply_len - 1] = '\n'; /* in place of the NUL */
 	client->reply_sent = 0;
-	client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+	if (!client->topic)
+		client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
 	return client_write(client);
+}
+
+/* Wait for what comes next from it, or for room for what it gets. */
+static int client_await(struct ipc_server *server, struct ipc_client *client)
+{
+	bool writes = client->reply || client->told_len > client->told_sent;
+	uint32_t events = !writes ? EPOLLIN : client->topic ? EPOLLIN | EPOLLOUT : EPOLLOUT;
+
+	return watch(server, EPOLL_CTL_MOD, client->fd, events, client);
 }
 
 /* Answer what has arrived, one request after the other, for as long as the replies go out. */
@@ -387,11 +406,160 @@ static int client_answer_all(struct ipc_server *server, struct ipc_client *clien
 	size_t len;
 	int r = 1;
 
-	while (r > 0 && (line = ipc_lines_next(&client->lines, &len)))
+	while (r > 0 && !client->topic && (line = ipc_lines_next(&client->lines, &len)))
 		r = client_answer(server, client, line, len);
-	if (r < 0)
-		return r;
-	return watch(server, EPOLL_CTL_MOD, client->fd, r ? EPOLLIN : EPOLLOUT, client);
+	return r < 0 ? r : client_await(server, client);
+}
+
+/* Watchers */
+
+/* Room behind what it has not read, or -ENOSPC. */
+static int told_reserve(struct ipc_client *client, size_t len)
+{
+	size_t unread = client->told_len - client->told_sent;
+
+	if (unread + len > IPC_WATCH_BYTES)
+		return -ENOSPC;
+	if (client->told_len + len > IPC_WATCH_BYTES) {
+		memmove(client->told, client->told + client->told_sent, unread);
+		client->told_len = unread;
+		client->told_sent = 0;
+	}
+	return 0;
+}
+
+static int told_add(struct ipc_client *client, const char *line, size_t len)
+{
+	if (told_reserve(client, len + 1) < 0)
+		return -ENOSPC;
+	memcpy(client->told + client->told_len, line, len);
+	client->told[client->told_len + len] = '\n';
+	client->told_len += len + 1;
+	return 0;
+}
+
+/* What it has lost, as soon as there is room for that. */
+static int told_add_lost(struct ipc_client *client)
+{
+	char line[100];
+	int len;
+
+	if (!client->lost && !client->lost_ring)
+		return 0;
+	len = snprintf(line, sizeof(line), "{\"lost\":{\"ring\":%" PRIu64 ",\"watcher\":%" PRIu64 "}}", client->lost_ring,
+		       client->lost);
+	if (told_add(client, line, (size_t)len) < 0)
+		return -ENOSPC;
+	client->lost = client->lost_ring = 0;
+	return 0;
+}
+
+/* Negative: it is of no use any more. */
+static int watcher_write(struct ipc_client *client)
+{
+	if (client->reply) {
+		int r = client_write(client);
+
+		if (r <= 0)
+			return r;
+	}
+	while (client->told_sent < client->told_len) {
+		ssize_t n = send(client->fd, client->told + client->told_sent, client->told_len - client->told_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		client->told_sent += (size_t)n;
+		told_add_lost(client);
+	}
+	client->told_len = client->told_sent = 0;
+	return client->let_go ? -ESHUTDOWN : 0;
+}
+
+static int watcher_turn(struct ipc_server *server, struct ipc_client *client)
+{
+	char bytes[256];
+	ssize_t n = recv(client->fd, bytes, sizeof(bytes), MSG_DONTWAIT); /* it has nothing to say, but may go away */
+	int r;
+
+	if (n == 0)
+		return -ECONNRESET;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	r = watcher_write(client);
+	return r < 0 ? r : client_await(server, client);
+}
+
+int ipc_watch(struct ipc_server *server, const struct ipc_peer *peer, const void *topic)
+{
+	struct ipc_client *client = (struct ipc_client *)((char *)(uintptr_t)peer - offsetof(struct ipc_client, peer));
+
+	if (ipc_watchers(server, NULL) >= IPC_WATCHERS_MAX)
+		return -EBUSY;
+	client->told = malloc(IPC_WATCH_BYTES);
+	if (!client->told)
+		return -ENOMEM;
+	client->topic = topic;
+	client->deadline_ms = INT64_MAX;
+	return 0;
+}
+
+unsigned ipc_watchers(const struct ipc_server *server, const void *topic)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++)
+		n += server->clients[i].topic && !server->clients[i].let_go && (!topic || server->clients[i].topic == topic);
+	return n;
+}
+
+static void watcher_tell(struct ipc_server *server, struct ipc_client *client, const char *text, size_t len)
+{
+	bool waits = client->told_len > client->told_sent;
+
+	if (told_add_lost(client) < 0 || told_add(client, text, len) < 0)
+		client->lost++;
+	else if (!waits && client_await(server, client) < 0)
+		client_close(client);
+}
+
+void ipc_tell(struct ipc_server *server, const void *topic, const json_t *line)
+{
+	char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	if (!text) {
+		ipc_tell_lost(server, topic, 1);
+		return;
+	}
+	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++)
+		if (server->clients[i].topic == topic && !server->clients[i].let_go)
+			watcher_tell(server, &server->clients[i], text, strlen(text));
+	free(text);
+}
+
+void ipc_tell_lost(struct ipc_server *server, const void *topic, uint64_t n)
+{
+	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++)
+		if (server->clients[i].topic == topic && !server->clients[i].let_go)
+			server->clients[i].lost_ring += n;
+}
+
+/* What does not leave now has IPC_PATIENCE_MS, or until the server closes. */
+void ipc_watch_end(struct ipc_server *server, const void *topic, const json_t *last)
+{
+	ipc_tell(server, topic, last);
+	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++) {
+		struct ipc_client *client = &server->clients[i];
+
+		if (client->topic != topic || client->let_go)
+			continue;
+		client->let_go = true;
+		client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+		if (watcher_write(client) < 0)
+			client_close(client);
+	}
 }
 
 static int client_turn(struct ipc_server *server, struct ipc_client *client)
@@ -400,6 +568,8 @@ static int client_turn(struct ipc_server *server, struct ipc_client *client)
 	ssize_t n;
 	int r;
 
+	if (client->topic)
+		return watcher_turn(server, client);
 	if (client->reply) {
 		r = client_write(client);
 		if (r <= 0)
@@ -561,24 +731,73 @@ static int call_receive(int fd, struct ipc_lines *lines, int64_t deadline_ms, js
 	return 0;
 }
 
-int ipc_call(const char *rundir, const json_t *request, int timeout_ms, json_t **ret_reply)
+/* Send the request and wait for its reply. *lines keeps what came behind it. */
+static int call_exchange(int fd, const json_t *request, struct ipc_lines *lines, int64_t deadline_ms, json_t **ret_reply)
 {
-	int64_t deadline_ms = now_ms() + timeout_ms;
-	struct ipc_lines lines = {};
-	char *text;
-	int fd, r;
+	char *text = json_dumps(request, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	int r = text ? call_send(fd, text, strlen(text), deadline_ms) : -ENOMEM;
 
-	fd = call_connect(rundir);
-	if (fd < 0)
-		return fd;
-	text = json_dumps(request, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	r = text ? call_send(fd, text, strlen(text), deadline_ms) : -ENOMEM;
 	if (r == 0)
 		r = call_send(fd, "\n", 1, deadline_ms);
 	if (r == 0)
-		r = call_receive(fd, &lines, deadline_ms, ret_reply);
+		r = call_receive(fd, lines, deadline_ms, ret_reply);
 	free(text);
+	return r;
+}
+
+int ipc_call(const char *rundir, const json_t *request, int timeout_ms, json_t **ret_reply)
+{
+	struct ipc_lines lines = {};
+	int fd = call_connect(rundir), r;
+
+	if (fd < 0)
+		return fd;
+	r = call_exchange(fd, request, &lines, now_ms() + timeout_ms, ret_reply);
 	ipc_lines_fini(&lines);
 	close(fd);
 	return r;
+}
+
+struct ipc_stream {
+	int fd;
+	struct ipc_lines lines;
+};
+
+struct ipc_stream *ipc_stream_close(struct ipc_stream *stream)
+{
+	if (!stream)
+		return NULL;
+	if (stream->fd >= 0)
+		close(stream->fd);
+	ipc_lines_fini(&stream->lines);
+	free(stream);
+	return NULL;
+}
+
+int ipc_stream_open(const char *rundir, const json_t *request, int timeout_ms, struct ipc_stream **ret_stream, json_t **ret_reply)
+{
+	struct ipc_stream *stream = calloc(1, sizeof(*stream));
+	int r;
+
+	if (!stream)
+		return -ENOMEM;
+	stream->fd = call_connect(rundir);
+	r = stream->fd < 0 ? stream->fd : call_exchange(stream->fd, request, &stream->lines, now_ms() + timeout_ms, ret_reply);
+	if (r < 0)
+		ipc_stream_close(stream);
+	else
+		*ret_stream = stream;
+	return r;
+}
+
+int ipc_stream_fd(const struct ipc_stream *stream)
+{
+	return stream->fd;
+}
+
+int ipc_stream_next(struct ipc_stream *stream, json_t **ret_line)
+{
+	int r = call_receive(stream->fd, &stream->lines, now_ms(), ret_line);
+
+	return r == -ETIMEDOUT ? 0 : r < 0 ? r : 1;
 }

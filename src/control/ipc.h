@@ -4,7 +4,8 @@
  *
  * {"cmd":"up", ...} is answered by {"ok":true, "result":...} or {"ok":false, "code":EXIT_CODE, "error":TEXT}. Whoever may connect
  * (root and the group `spillway`, by the socket's mode) may ask; SO_PEERCRED and SO_PEERGROUPS say who may change something.
- * No client can hold the daemon up: lines, clients and the time for each line are limited.
+ * No client can hold the daemon up: lines, clients and the time for each line are limited. A client may also watch: then lines
+ * follow the reply, as many as it reads; what it is too slow for is lost to it, and it is told how many.
  */
 #ifndef SPILLWAY_CONTROL_IPC_H
 #define SPILLWAY_CONTROL_IPC_H
@@ -12,11 +13,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define IPC_LINE_MAX (64u << 20) /* a million of the longest prefixes are 46 MB */
 #define IPC_CLIENTS_MAX 32
 #define IPC_PATIENCE_MS 10000 /* for a whole request to arrive, for a whole reply to leave, between requests */
+#define IPC_WATCHERS_MAX 8
+#define IPC_WATCH_BYTES (1u << 20) /* lines that wait for a watcher to read them */
 #define IPC_GROUP "spillway"
 
 /* How a command ends, as the exit code of `spillway` and as "code" in a reply. spillway(8), EXIT STATUS. */
@@ -68,6 +72,21 @@ void ipc_server_turn(struct ipc_server *server);
 /* Some reply has not left yet. */
 bool ipc_server_busy(const struct ipc_server *server);
 
+/*
+ * In a handler: whoever is being answered watches `topic`, which may be any address, from the reply on, and asks nothing more. It
+ * may take its time to read. -EBUSY: IPC_WATCHERS_MAX do already; -ENOMEM.
+ */
+int ipc_watch(struct ipc_server *server, const struct ipc_peer *peer, const void *topic);
+unsigned ipc_watchers(const struct ipc_server *server, const void *topic); /* NULL: of any topic */
+/*
+ * A line for each of the topic's watchers; it leaves in ipc_server_turn(). A watcher that has IPC_WATCH_BYTES unread loses it, and
+ * is told when there is room again: {"lost":{"ring":N,"watcher":M}}, of which N were lost before, as ipc_tell_lost() said.
+ */
+void ipc_tell(struct ipc_server *server, const void *topic, const json_t *line);
+void ipc_tell_lost(struct ipc_server *server, const void *topic, uint64_t n);
+/* The topic ends: a last line, and the watchers are let go. */
+void ipc_watch_end(struct ipc_server *server, const void *topic, const json_t *last);
+
 json_t *ipc_reply_result(json_t *result); /* stolen */
 json_t *ipc_reply_error(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON string of whatever bytes, as many as before: when they are not UTF-8, all beyond ASCII become `?`, and so do NULs. */
@@ -81,5 +100,14 @@ json_t *ipc_bytes(const char *bytes, size_t len);
  * -ETIMEDOUT; -EPROTO: the answer is not one.
  */
 int ipc_call(const char *rundir, const json_t *request, int timeout_ms, json_t **ret_reply);
+
+/* The same for a request to watch: the connection stays, and lines follow the reply. Errors as of ipc_call(). */
+struct ipc_stream;
+int ipc_stream_open(const char *rundir, const json_t *request, int timeout_ms, struct ipc_stream **ret_stream,
+		    json_t **ret_reply);
+struct ipc_stream *ipc_stream_close(struct ipc_stream *stream); /* NULL is fine; returns NULL */
+int ipc_stream_fd(const struct ipc_stream *stream);
+/* The next line (new reference) and 1, or 0: none is there now. Never waits. -ECONNRESET: it was the last; -EPROTO. */
+int ipc_stream_next(struct ipc_stream *stream, json_t **ret_line);
 
 #endif

@@ -117,9 +117,10 @@ struct place {
 	struct ipc_server *server;
 	unsigned handled;
 	size_t reply_size;
+	int watched; /* what ipc_watch() said last */
 };
 
-/* Echoes "n" and says who asked; "big" asks for a reply that no socket buffer holds. */
+/* Echoes "n" and says who asked; "big" asks for a reply that no socket buffer holds; "watch" watches the place. */
 static json_t *handler(void *userdata, const struct ipc_peer *peer, const json_t *request)
 {
 	struct place *place = userdata;
@@ -127,6 +128,8 @@ static json_t *handler(void *userdata, const struct ipc_peer *peer, const json_t
 	json_t *reply;
 
 	place->handled++;
+	if (json_is_true(json_object_get(request, "watch")))
+		place->watched = ipc_watch(place->server, peer, place);
 	if (!json_is_true(json_object_get(request, "big")))
 		return ipc_reply_result(json_pack("{s:O?, s:i, s:b}", "n", json_object_get(request, "n"), "uid", (int)peer->uid,
 						  "may_change", peer->may_change));
@@ -470,6 +473,153 @@ static void test_call_errors(void **state)
 	json_decref(request);
 }
 
+/* Watchers */
+
+static int watching(const struct place *place)
+{
+	int fd = connected(place);
+
+	say(fd, "{\"watch\":true}\n");
+	turn(place);
+	assert_int_equal(place->watched, 0);
+	expect_heard(fd, "\"ok\":true");
+	return fd;
+}
+
+static void tell(const struct place *place, int n, size_t filler_len)
+{
+	char *filler = calloc(1, filler_len + 1);
+	json_t *line;
+
+	memset(filler, 'x', filler_len);
+	line = json_pack("{s:i, s:s}", "n", n, "filler", filler);
+	ipc_tell(place->server, place, line);
+	json_decref(line);
+	free(filler);
+}
+
+/* All that waits for the watcher, to the end of the last line. Lines of "n" are counted, those of "lost" added up. */
+static void hear_all(const struct place *place, int fd, unsigned *ret_lines, unsigned long long ret_lost[2], int *ret_last)
+{
+	struct ipc_lines lines = {};
+	const char *line, *text;
+	size_t len;
+
+	*ret_lines = 0;
+	ret_lost[0] = ret_lost[1] = 0;
+	for (turn(place); (text = heard(fd)); turn(place)) {
+		assert_true(*text);
+		assert_int_equal(ipc_lines_feed(&lines, text, strlen(text)), 0);
+		while ((line = ipc_lines_next(&lines, &len))) {
+			unsigned long long ring, watcher;
+
+			if (sscanf(line, "{\"lost\":{\"ring\":%llu,\"watcher\":%llu}}", &ring, &watcher) == 2) {
+				ret_lost[0] += ring;
+				ret_lost[1] += watcher;
+			} else {
+				assert_int_equal(sscanf(line, "{\"n\":%d,", ret_last), 1);
+				++*ret_lines;
+			}
+		}
+	}
+	assert_int_equal(lines.partial, 0);
+	ipc_lines_fini(&lines);
+}
+
+/* Two hear the same; of another topic nobody hears; who goes away is forgotten, who asked hears nothing. */
+static void test_watch(void **state)
+{
+	struct place *place = *state;
+	int one = watching(place), two = watching(place), asks = connected(place);
+	json_t *last = json_pack("{s:s}", "end", "over");
+
+	assert_int_equal(ipc_watchers(place->server, place), 2);
+	assert_int_equal(ipc_watchers(place->server, NULL), 2);
+	assert_int_equal(ipc_watchers(place->server, state), 0);
+	assert_int_equal(ipc_server_timeout(place->server), -1); /* they may take their time */
+	tell(place, 1, 0);
+	ipc_tell(place->server, state, last);
+	turn(place);
+	assert_string_equal(heard(one), "{\"n\":1,\"filler\":\"\"}\n");
+	assert_string_equal(heard(two), "{\"n\":1,\"filler\":\"\"}\n");
+	assert_null(heard(one));
+	say(two, "{\"n\":2}\n"); /* nobody listens to a watcher */
+	close(one);
+	turn(place);
+	assert_null(heard(two));
+	assert_int_equal(place->handled, 2);
+	assert_int_equal(ipc_watchers(place->server, place), 1);
+
+	say(asks, "{\"n\":3}\n");
+	turn(place);
+	expect_heard(asks, "\"n\":3");
+	tell(place, 4, 0);
+	ipc_watch_end(place->server, place, last);
+	assert_int_equal(ipc_watchers(place->server, NULL), 0);
+	turn(place);
+	assert_string_equal(heard(two), "{\"n\":4,\"filler\":\"\"}\n{\"end\":\"over\"}\n");
+	assert_string_equal(heard(two), "");
+	json_decref(last);
+	close(two);
+	close(asks);
+}
+
+/* Who does not read loses what does not fit, hears how many lines that were, in their place, and then what comes next. */
+static void test_watch_slowly(void **state)
+{
+	struct place *place = *state;
+	int slow = watching(place), quick = watching(place), last = 0;
+	unsigned long long lost[2], quick_lost = 0;
+	unsigned n, n_quick = 0;
+
+	for (int i = 0; i < 3000; i++) {
+		tell(place, i, 1000);
+		if (i % 100 == 99) {
+			hear_all(place, quick, &n, lost, &last);
+			n_quick += n;
+			quick_lost += lost[1];
+			assert_int_equal(last, i);
+		}
+	}
+	assert_int_equal(n_quick, 3000);
+	assert_int_equal(quick_lost, 0);
+	ipc_tell_lost(place->server, place, 7);
+	assert_false(ipc_server_busy(place->server));
+	hear_all(place, slow, &n, lost, &last);
+	assert_in_range(n, IPC_WATCH_BYTES / 1100, 2999);
+	assert_int_equal(n + lost[1], 3000);
+	assert_int_equal(lost[0], 7);
+	assert_int_equal(last, n - 1); /* the oldest are kept */
+	tell(place, 5000, 0);
+	hear_all(place, slow, &n, lost, &last);
+	assert_int_equal(n, 1);
+	assert_int_equal(last, 5000);
+	assert_int_equal(lost[0] + lost[1], 0);
+	close(slow);
+	close(quick);
+}
+
+static void test_too_many_watchers(void **state)
+{
+	struct place *place = *state;
+	int fds[IPC_WATCHERS_MAX], more = connected(place);
+
+	for (unsigned i = 0; i < IPC_WATCHERS_MAX; i++)
+		fds[i] = watching(place);
+	say(more, "{\"watch\":true}\n");
+	turn(place);
+	assert_int_equal(place->watched, -EBUSY);
+	expect_heard(more, "\"ok\":true");
+	say(more, "{\"n\":1}\n"); /* it still asks */
+	turn(place);
+	expect_heard(more, "\"n\":1");
+	for (unsigned i = 0; i < IPC_WATCHERS_MAX; i++)
+		close(fds[i]);
+	turn(place);
+	assert_int_equal(ipc_watchers(place->server, NULL), 0);
+	close(more);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, place_remove)
@@ -490,6 +640,9 @@ int main(void)
 		TEST(test_call),
 		TEST(test_call_reply_too_long),
 		TEST(test_call_errors),
+		TEST(test_watch),
+		TEST(test_watch_slowly),
+		TEST(test_too_many_watchers),
 	};
 #undef TEST
 
