@@ -14,6 +14,7 @@
 #include "classify/match.h"
 #include "classify/set_field.h"
 #include "port/cell.h"
+#include "sample/record.h"
 
 struct match_env {
 	struct xdp_md *ctx;
@@ -91,6 +92,12 @@ struct {
 	__type(value, struct limits);
 } limits SEC(".maps");
 
+/* What sample rules take while somebody watches; the daemon reads it. When it is full, samples are lost, and nobody waits. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SAMPLE_RING_BYTES);
+} samples SEC(".maps");
+
 /* Working memory for one packet. A CPU has one packet at a time in its driver's loop, and each program its own map. */
 struct scratch {
 	struct pkt pkt;
@@ -105,9 +112,14 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+static __always_inline struct hits *tally_at(const struct match_env *env, __u32 index)
+{
+	return (void *)env->tally + (index * (__u32)sizeof(struct hits) & tally_last_byte & ~(__u32)(sizeof(struct hits) - 1));
+}
+
 static __always_inline void hit(const struct match_env *env, __u32 index, __u32 bytes)
 {
-	struct hits *hits = (void *)env->tally + (index * (__u32)sizeof(*hits) & tally_last_byte & ~(__u32)(sizeof(*hits) - 1));
+	struct hits *hits = tally_at(env, index);
 
 	hits->packets++;
 	hits->bytes += bytes;
@@ -134,6 +146,49 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 
 	(void)env;
 	return buckets && shared && !shared->unlimited && limit_exceeded(buckets, rule, key, bytes, bpf_ktime_get_ns());
+}
+
+/* The first bytes of the frame, into the ring. */
+static __always_inline void sample_put(struct xdp_md *ctx, const struct image_rule *rule, __u32 index, __u32 frame_len,
+				       struct sample_cell *cell)
+{
+	struct sample *sample = bpf_ringbuf_reserve(&samples, sizeof(*sample), 0);
+	__u32 len = frame_len < SAMPLE_BYTES ? frame_len : SAMPLE_BYTES;
+
+	if (!sample) {
+		__sync_fetch_and_add(&cell->lost, 1);
+		return;
+	}
+	sample->time_ns = bpf_ktime_get_ns();
+	sample->rule = index;
+	sample->counter = rule->counter;
+	sample->line = rule->line;
+	sample->frame_len = frame_len;
+	sample->queue = (__u16)ctx->rx_queue_index;
+	sample->user_tier = 0;
+	sample->captured = len && !bpf_xdp_load_bytes(ctx, 0, sample->data, len) ? len : 0;
+	/* The reader looks every few milliseconds; waking it would cost more than the record. */
+	bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);
+}
+
+/*
+ * Every n-th packet that this CPU counted for the rule: `hits` is this one's number. Returns nothing of interest. Not static for the
+ * same reason as set_answer_addr().
+ */
+__noinline int sample_take(struct xdp_md *ctx, const struct image_rule *rule, __u32 index, __u32 frame_len, __u64 hits)
+{
+	__u32 zero = 0;
+	struct cells *shared = bpf_map_lookup_elem(&cells, &zero);
+
+	if (rule && shared && shared->samples.watched && rule->sample_n && hits % rule->sample_n == 0)
+		sample_put(ctx, rule, index, frame_len, &shared->samples);
+	return 0;
+}
+
+static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
+					 const struct pkt *pkt)
+{
+	sample_take(env->ctx, rule, index, pkt->frame_len, tally_at(env, TALLY_RULES + rule->counter)->packets);
 }
 
 static __always_inline const struct set_block *set_block(__u32 slot)

@@ -99,6 +99,7 @@ static uint32_t path_turn(struct path *path, struct port *port)
 	const struct classifier *classifier = atomic_load_explicit(&path->classifier, memory_order_acquire);
 	uint32_t n, n_valid = 0;
 
+	path->samples.queue = port_queue(port);
 	n = port_recv(port, frames, PATH_BATCH);
 	for (uint32_t at = 0; at < n; at += CLASSIFY_BATCH)
 		n_valid += path_judge(path, classifier, frames + at, n - at < CLASSIFY_BATCH ? n - at : CLASSIFY_BATCH,

@@ -26,6 +26,7 @@ struct path {
 	atomic_bool stop;
 	atomic_ulong turns;	      /* of the loop: each is a moment at which the worker holds no classifier */
 	struct tally tally;	      /* written by the worker only */
+	struct sample_ring samples;   /* what its sample rules take */
 	struct robust_list_head will; /* what the kernel does when the worker dies: see path_claim() */
 	struct robust_list bequest;
 };

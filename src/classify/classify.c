@@ -59,6 +59,20 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return limit_exceeded(env->tally->limits, rule, key, bytes, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 }
 
+/* Every n-th that this thread counted for the rule: match_hit() was there before. */
+static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
+					 const struct pkt *pkt)
+{
+	struct sample_ring *ring = env->tally->samples;
+	const struct hits *hits = &env->tally->rules[rule->counter & (IMAGE_COUNTERS_MAX - 1)];
+
+	(void)pkt;
+	if (!ring || !atomic_load_explicit(&ring->watched, memory_order_relaxed))
+		return;
+	if (rule->sample_n && hits->packets % rule->sample_n == 0)
+		sample_ring_put(ring, rule, index, env->data, env->len);
+}
+
 static int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
 {
 	return env->classifier->block && set_has_field(env->classifier->block, step, pkt);

@@ -11,12 +11,14 @@
 #include "act/limit.h"
 #include "act/verdict.h"
 #include "classify/parse.h"
+#include "sample/ring.h"
 
 /* Counted by one thread, read by others: each value is read whole, their sum may be a packet behind. */
 struct tally {
 	struct hits verdicts[VERDICT_COUNT];
 	struct hits rules[IMAGE_COUNTERS_MAX]; /* by image_rule.counter */
 	struct limits *limits;		       /* buckets shared with the XDP program; NULL: no rate is ever exceeded */
+	struct sample_ring *samples;	       /* where sample rules leave theirs; NULL: they only count */
 };
 
 struct frame;

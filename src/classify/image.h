@@ -165,12 +165,13 @@ struct image_rule {
 	__u8 expires;		 /* it has a ttl, so `expired` has to be looked at */
 	__u32 overload_step; /* OVERLOAD_ALLOW: entry of its own small program: STEP_SRC_NET steps or one STEP_SET, then STEP_RULE = listed, STEP_END = not */
 	__u32 overload_n;
-	__u32 counter; /* of hits; kept across rule sets while the rule's text is the same */
-	__u32 line;    /* of the source text, for messages */
-	__u64 cost;    /* limit: of a packet or byte, in ns << LIMIT_SHIFT (act/limit.h) */
-	__u64 burst;   /* limit: what may be taken at once, likewise */
-	__s32 queue;   /* divert: the one whose packets it diverts, -1: of all */
-	__u32 pad1[5];
+	__u32 counter;	/* of hits; kept across rule sets while the rule's text is the same */
+	__u32 line;	/* of the source text, for messages */
+	__u64 cost;	/* limit: of a packet or byte, in ns << LIMIT_SHIFT (act/limit.h) */
+	__u64 burst;	/* limit: what may be taken at once, likewise */
+	__s32 queue;	/* divert: the one whose packets it diverts, -1: of all */
+	__u32 sample_n; /* sample: every n-th packet of the rule, a CPU */
+	__u32 pad1[4];
 };
 _Static_assert(sizeof(struct image_rule) == 64, "power of two: readers mask offsets with it");
 

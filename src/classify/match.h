@@ -8,7 +8,7 @@
  * Theory of operation. lookup_candidates() turns the packet's header into one bit a group: may any row of it match? Each group that
  * is left is one hash and one slot; a slot names a run of rows, in the order of their rules; a row is compared by ports and
  * protocol first, then by prefixes, then by its residual program. match_search() is the lowest rule not yet tried that matches.
- * count and divert go on to the next search, the other actions end it: so the first match wins, exactly.
+ * count, divert and sample go on to the next search, the other actions end it: so the first match wins, exactly.
  *
  * Who counts: a rule's hit is counted by the tier that reaches the rule first. The XDP tier counts up to the point where it hands
  * the packet over; the user tier searches the same way again and counts behind that point only (walk.counting).
@@ -30,6 +30,9 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 /* Is the packet above the rate of a limit rule? */
 static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
 				       __u32 bytes);
+/* Offer the first bytes of the packet, if it is the n-th of sample rule number `index`. It has been counted. */
+static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
+					 const struct pkt *pkt);
 /* STEP_SET: set_has_field() of the image's set block (set_field.h); no if there is none. */
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt);
 #ifdef __bpf__
@@ -240,6 +243,8 @@ static __always_inline long match_act_rule(struct match_walk *walk, __u32 found)
 		walk->match->diverted = 1;
 		walk->match->divert_rule = found;
 	}
+	if (rule->action == ACTION_SAMPLE && walk->state->counting)
+		match_sample(walk->env, rule, found, walk->pkt);
 	/* What the tier in front has let through a limit is within the rate. */
 	if (rule->action == ACTION_LIMIT && walk->state->counting &&
 	    match_limit(walk->env, rule, &walk->state->key, walk->pkt->frame_len))

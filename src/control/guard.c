@@ -228,11 +228,6 @@ static int rules_can_run(const struct rules *rules, char *ret_message, size_t si
 	for (size_t i = 0; i < rules_count(rules); i++) {
 		struct rule_info info = rules_info(rules, i);
 
-		if (info.action == ACTION_SAMPLE)
-			return refuse(
-				-EOPNOTSUPP, ret_message, size,
-				"line %u: nothing reads samples of a running interface yet; use `count`, or `spillway test`",
-				info.line);
 		if (info.program)
 			return refuse(-EOPNOTSUPP, ret_message, size,
 				      "line %u: no program `%s`: user programs cannot be loaded yet; leave out `to %s`",
@@ -392,6 +387,7 @@ int guard_open(const struct guard_config *config, const struct rules *rules, str
 	if (!r) {
 		guard->path.cells = xdp_cells(guard->xdp);
 		guard->path.tally.limits = xdp_limits(guard->xdp);
+		guard->path.tally.samples = &guard->path.samples;
 		guard->path.cells->patience_ns = BEAT_PATIENCE_NS;
 		r = rules_publish(guard, rules, ret_message, size);
 	}

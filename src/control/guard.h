@@ -11,7 +11,9 @@
 
 #include <jansson.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "reinject/reinject.h"
 #include "rules/rules.h"
@@ -48,6 +50,15 @@ json_t *guard_status(struct guard *guard); /* new reference; fields as in spillw
 json_t *guard_rules(struct guard *guard);  /* new reference; [{"line","name","text","tier","reason","packets","bytes"}] */
 /* The answer to a request about a named set (sets/request.h), new reference or NULL: out of memory. In force when it returns. */
 json_t *guard_set(struct guard *guard, const json_t *request);
+/* Does any rule that runs sample? */
+bool guard_has_samples(const struct guard *guard);
+/* So many watch what `sample` rules take; 0: nothing is taken. The first does not get what was taken for others before. */
+void guard_watch_samples(struct guard *guard, unsigned watchers);
+/*
+ * What was taken since the last call, each to `take` as a line of JSON (sample/show.h, borrowed). Returns how many more were lost since
+ * then, because a ring was full.
+ */
+uint64_t guard_samples(struct guard *guard, void (*take)(void *userdata, const json_t *line), void *userdata);
 const char *guard_ifname(const struct guard *guard);
 /* Readable when the worker ended by itself; -1: never. */
 int guard_fd(const struct guard *guard);

@@ -33,6 +33,9 @@ struct guard {
 	uint32_t keys_told; /* of this generation it was said that there are no keys, or need not be */
 	bool sets_wait;	    /* what packets meet is not what the store says: see sets_settle() */
 
+	unsigned watchers;		/* of samples */
+	uint64_t samples, samples_lost; /* offered to watchers; lost, as far as they were told */
+
 	pthread_t worker;
 	bool worker_running; /* started and not joined; it may have ended by itself */
 	int worker_result;   /* why it ended, valid once `event` is readable */
@@ -60,5 +63,8 @@ int sets_publish(struct guard *guard, const struct image *image, struct xdp_bloc
 /* Once a second: end what has come to its end, and catch up with what could not be published. */
 void sets_tick(struct guard *guard, void (*say)(const char *line));
 void sets_free(struct guard *guard);
+
+/* guard_samples.c: of `status`. */
+json_t *samples_json(struct guard *guard);
 
 #endif

@@ -131,6 +131,7 @@ json_t *guard_status(struct guard *guard)
 		return NULL;
 	json_object_set_new(status, "queues", queues_json(guard));
 	json_object_set_new(status, "verdicts", verdicts_json(hits));
+	json_object_set_new(status, "samples", samples_json(guard));
 	json_object_set_new(status, "diverted", json_integer((json_int_t)hits[VERDICT_DIVERT].packets));
 	json_object_set_new(status, "reinjected", json_integer((json_int_t)hits[VERDICT_USER_PASS].packets));
 	json_object_set_new(status, "reinject_failed", json_integer((json_int_t)hits[VERDICT_REINJECT_FAILED].packets));

@@ -32,6 +32,12 @@ struct xdp {
 	struct spillway_bpf *bpf;
 	struct cells *cells;
 	struct limits *limits;
+	struct ring_buffer *samples;
+	struct sample_turn {
+		xdp_sample_taker take;
+		void *userdata;
+		unsigned left;
+	} sample_turn; /* valid in xdp_samples() */
 	struct published *newest;
 	struct bpf_link *link;
 	size_t image_bytes;   /* size class: what an image map of the loaded program holds */
@@ -151,6 +157,8 @@ static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, u
 		r = bpf_map__reuse_fd(bpf->maps.ports, bpf_map__fd(older->maps.ports));
 	if (!r && older)
 		r = bpf_map__reuse_fd(bpf->maps.limits, bpf_map__fd(older->maps.limits));
+	if (!r && older)
+		r = bpf_map__reuse_fd(bpf->maps.samples, bpf_map__fd(older->maps.samples));
 	if (!r)
 		r = spillway_bpf__load(bpf);
 	if (r) {
@@ -185,6 +193,23 @@ static int refuse_load(int r, char *ret_message, size_t size)
 		      strerror(-r));
 }
 
+/* ring_buffer_sample_fn. Negative: no more this time. The record counts as read either way. */
+static int sample_read(void *userdata, void *record, size_t size)
+{
+	struct sample_turn *turn = userdata;
+
+	if (size >= sizeof(struct sample))
+		turn->take(turn->userdata, record);
+	return --turn->left ? 0 : -ECANCELED;
+}
+
+unsigned xdp_samples(struct xdp *xdp, unsigned max, xdp_sample_taker take, void *userdata)
+{
+	xdp->sample_turn = (struct sample_turn){ .take = take, .userdata = userdata, .left = max };
+	ring_buffer__consume(xdp->samples);
+	return max - xdp->sample_turn.left;
+}
+
 int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 {
 	struct xdp *xdp;
@@ -214,6 +239,10 @@ int xdp_load(struct xdp **ret_xdp, char *ret_message, size_t size)
 		r = map_shared(bpf_map__fd(xdp->bpf->maps.limits), sizeof(*xdp->limits), (void **)&xdp->limits);
 	if (!r)
 		r = tallies_map(xdp, xdp->bpf, xdp->n_counters, &xdp->tallies);
+	if (!r) {
+		xdp->samples = ring_buffer__new(bpf_map__fd(xdp->bpf->maps.samples), sample_read, &xdp->sample_turn, NULL);
+		r = xdp->samples ? 0 : -errno;
+	}
 	if (r) {
 		xdp_free(xdp);
 		return refuse(r, ret_message, size, "cannot map the memory shared with the XDP program: %s", strerror(-r));
@@ -233,6 +262,7 @@ struct xdp *xdp_free(struct xdp *xdp)
 	if (xdp->limits)
 		munmap(xdp->limits, page_align(sizeof(struct limits)));
 	tallies_unmap(xdp, xdp->tallies, xdp->n_counters);
+	ring_buffer__free(xdp->samples);
 	published_free(xdp->newest);
 	spillway_bpf__destroy(xdp->bpf);
 	free(xdp->before);

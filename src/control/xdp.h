@@ -17,6 +17,7 @@
 #include "control/guard.h"
 #include "host/link.h"
 #include "port/cell.h"
+#include "sample/record.h"
 
 struct xdp;
 
@@ -69,6 +70,13 @@ int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode 
 	       char *ret_reason, size_t size);
 void xdp_detach(struct xdp *xdp);
 bool xdp_attached(const struct xdp *xdp); /* still: the interface may be gone, or somebody detached it */
+
+/*
+ * The samples in the ring, the oldest first, at most `max`, each once: whether there is somebody to take them is told by
+ * xdp_cells()->samples.watched. Calls `take` for each. Returns how many.
+ */
+typedef void (*xdp_sample_taker)(void *userdata, const struct sample *sample);
+unsigned xdp_samples(struct xdp *xdp, unsigned max, xdp_sample_taker take, void *userdata);
 
 /* Sums over all CPUs. */
 void xdp_verdicts(const struct xdp *xdp, struct hits ret_hits[VERDICT_COUNT]);

@@ -22,12 +22,21 @@ struct queue_cell {
 	__u64 pad1[5];
 };
 
+/* Read for each packet of a sample rule, so not beside what is written all the time. */
+struct sample_cell {
+	__u32 watched; /* somebody watches: else nothing is taken */
+	__u32 pad0;
+	__u64 lost; /* samples that found the ring full; atomic */
+	__u64 pad1[6];
+};
+
 struct cells {
 	__u64 beat_ns;	   /* CLOCK_MONOTONIC at the worker's last turn */
 	__u64 patience_ns; /* a beat older than this stops diversion */
 	__u32 owner;	   /* the worker's thread id; 0: none. The kernel sets CELL_OWNER_DIED in it when the thread dies */
 	__u32 unlimited;   /* 1: no rate is ever exceeded; for test runs, in which time does not pass as it did */
 	__u64 pad[5];
+	struct sample_cell samples; /* of the XDP tier */
 	struct queue_cell queues[CELL_QUEUES_MAX];
 };
 

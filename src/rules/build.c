@@ -112,6 +112,7 @@ static int build_rules(struct builder *builder, const struct rules *rules, const
 			.action = (__u8)rule->action,
 			.overload = (__u8)rule->overload,
 			.overload_n = rule->overload_n,
+			.sample_n = rule->action == ACTION_SAMPLE ? rule->sample_n : 0,
 			.counter = counter_of ? counter_of[i] : i,
 			.line = rule->statement->line,
 			.expires = rule->ttl_s != 0,

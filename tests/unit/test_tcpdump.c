@@ -390,6 +390,12 @@ static __always_inline int match_limit(const struct match_env *env, const struct
 	return 0; /* no rule here has a rate */
 }
 
+static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
+					 const struct pkt *pkt)
+{
+	(void)env, (void)rule, (void)index, (void)pkt; /* counted, and nobody watches */
+}
+
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
 {
 	return set_has_field(env->block, step, pkt);
