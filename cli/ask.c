@@ -77,6 +77,25 @@ int daemon_ask(json_t *request, bool quiet, json_t **ret_result)
 	return code;
 }
 
+int daemon_watch(json_t *request, struct ipc_stream **ret_stream, json_t **ret_result)
+{
+	char rundir[PATH_MAX] = "";
+	json_t *reply = NULL;
+	int r, code;
+
+	r = rundir_find(rundir);
+	if (r == 0)
+		r = request ? ipc_stream_open(rundir, request, ASK_TIMEOUT_MS, ret_stream, &reply) : -ENOMEM;
+	json_decref(request);
+	if (r < 0)
+		return ask_failed(r, rundir, false);
+	code = reply_read(reply, ret_result);
+	json_decref(reply);
+	if (code != CODE_OK)
+		*ret_stream = ipc_stream_close(*ret_stream);
+	return code;
+}
+
 /* Starting it */
 
 /* Installed, it is our neighbour; in a build tree it stands in ../daemon; else the PATH knows. */

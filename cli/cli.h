@@ -33,6 +33,8 @@ enum option_id {
 	OPTION_PRINT,
 	OPTION_ITEMS,
 	OPTION_TTL,
+	OPTION_SAMPLES,
+	OPTION_WRITE,
 	OPTION_JSON,
 	OPTION_DRY_RUN,
 	OPTION_HELP,
@@ -77,7 +79,7 @@ void help_command(const struct command *command, FILE *out);
 int cmd_help(const struct arguments *arguments);
 int cmd_completion(const struct arguments *arguments);
 
-/* cmd_set.c, cmd_guard.c, cmd_show.c, cmd_check.c, cmd_test.c, cmd_restore.c */
+/* cmd_set.c, cmd_sample.c, cmd_guard.c, cmd_show.c, cmd_check.c, cmd_test.c, cmd_restore.c */
 int cmd_up(const struct arguments *arguments);
 int cmd_down(const struct arguments *arguments);
 int cmd_apply(const struct arguments *arguments);
@@ -87,6 +89,7 @@ int cmd_version(const struct arguments *arguments);
 int cmd_check(const struct arguments *arguments);
 int cmd_test(const struct arguments *arguments);
 int cmd_set(const struct arguments *arguments);
+int cmd_sample(const struct arguments *arguments);
 int cmd_restore(const struct arguments *arguments);
 
 /* `spillway: MESSAGE` to stderr; returns the code. */
@@ -99,6 +102,8 @@ int fail(enum exit_code code, const char *format, ...) __attribute__((format(pri
  * CODE_UNREACHABLE without a daemon: said unless `quiet`.
  */
 int daemon_ask(json_t *request, bool quiet, json_t **ret_result);
+/* The same for a request to watch (ipc_stream_open()); *ret_stream is released with ipc_stream_close(). */
+int daemon_watch(json_t *request, struct ipc_stream **ret_stream, json_t **ret_result);
 /* Start one that ends when it has nothing to do, wait until it is ready. In the background, or as our child *ret_child. */
 int daemon_start(bool foreground, pid_t *ret_child);
 

@@ -178,6 +178,17 @@ static void print_verdicts(const json_t *status)
 		printf("\n  no packet yet\n");
 }
 
+/* Only where somebody watched. */
+static void print_samples(const json_t *status)
+{
+	const json_t *samples = json_object_get(status, "samples");
+	char offered[GROUPED_MAX], lost[GROUPED_MAX];
+
+	if (number_of(samples, "watchers") || number_of(samples, "offered") || number_of(samples, "lost"))
+		printf("\n  samples offered %s, lost %s, watched by %lld\n", grouped(number_of(samples, "offered"), offered),
+		       grouped(number_of(samples, "lost"), lost), (long long)number_of(samples, "watchers"));
+}
+
 static void status_print(const json_t *status)
 {
 	char diverted[32], reinjected[32], failed[32];
@@ -185,6 +196,7 @@ static void status_print(const json_t *status)
 	status_print_heading(status, stdout);
 	print_queues(status);
 	print_verdicts(status);
+	print_samples(status);
 	printf("\n  diverted %s, reinjected %s, reinject failed %s; per rule: spillway rules %s\n",
 	       grouped(number_of(status, "diverted"), diverted), grouped(number_of(status, "reinjected"), reinjected),
 	       grouped(number_of(status, "reinject_failed"), failed), text_of(status, "ifname"));

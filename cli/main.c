@@ -25,6 +25,8 @@ const struct option_info option_table[OPTION_COUNT] = {
 	[OPTION_PRINT] = { 0, "print", "text|json", "text json", "print only the rules, in canonical text or as JSON" },
 	[OPTION_ITEMS] = { 'f', "file", "FILE", NULL, "the items, one a line; - reads standard input" },
 	[OPTION_TTL] = { 0, "ttl", "TIME", "10m 1h 1d", "how long the items stay: 90s, 10m, 1h30m, 7d" },
+	[OPTION_SAMPLES] = { 'n', "count", "COUNT", "1 10 100", "end after so many samples" },
+	[OPTION_WRITE] = { 'w', "write", "FILE", NULL, "write a capture (pcap) instead; - is standard output" },
 	[OPTION_JSON] = { 'j', "json", NULL, NULL, "print JSON" },
 	[OPTION_DRY_RUN] = { 'n', "dry-run", NULL, NULL, "only say what would be done" },
 	[OPTION_HELP] = { 'h', "help", NULL, NULL, "say how to use the command" },
@@ -96,6 +98,14 @@ const struct command command_table[] = {
 		.summary = "add, delete, replace or list items of a named set",
 		.details = "The rules run on untouched. With -f, one item a line. If one is wrong, nothing is changed.",
 		.run = cmd_set,
+	},
+	{
+		.name = "sample",
+		.operand = OPERAND_IFACE,
+		.options = OPTION_BIT(OPTION_SAMPLES) | OPTION_BIT(OPTION_WRITE) | OPTION_BIT(OPTION_JSON),
+		.summary = "watch the packets that sample rules take",
+		.details = "One line for each until Ctrl-C. Nothing is kept while nobody watches.",
+		.run = cmd_sample,
 	},
 	{
 		.name = "restore",

@@ -335,7 +335,10 @@ static void daemon_run(struct daemon *daemon, int signal_fd)
 
 		if ((wakes || daemon->n_guards) && (timeout_ms < 0 || timeout_ms > TICK_MS))
 			timeout_ms = TICK_MS;
+		if (ipc_watchers(daemon->server, NULL) && (timeout_ms < 0 || timeout_ms > SAMPLES_MS))
+			timeout_ms = SAMPLES_MS;
 		daemon_wait(daemon, signal_fd, timeout_ms);
+		samples_turn(daemon);
 		if (now_ms() - tick_ms >= TICK_MS) {
 			tick_ms = now_ms();
 			daemon_tick(daemon, watchdog_ms);

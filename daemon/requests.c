@@ -134,6 +134,7 @@ void daemon_guard_close(struct daemon *daemon, unsigned index)
 	if (fd >= 0)
 		epoll_ctl(daemon->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	log_info("%s: taking it down", guard_ifname(guard));
+	samples_end(daemon, guard);
 	guard_close(guard);
 	daemon->n_guards--;
 	memmove(&daemon->guards[index], &daemon->guards[index + 1], (daemon->n_guards - index) * sizeof(daemon->guards[0]));
@@ -258,6 +259,7 @@ static json_t *answer_apply(struct daemon *daemon, const struct ipc_peer *peer, 
 	rules = request_rules(request, &reply);
 	if (!rules)
 		return reply;
+	samples_turn(daemon); /* those of the rules that run now */
 	r = guard_apply(daemon->guards[index], rules, message, sizeof(message));
 	rules_free(rules);
 	if (r < 0)
@@ -314,6 +316,27 @@ static json_t *answer_set(struct daemon *daemon, const struct ipc_peer *peer, co
 	return reply;
 }
 
+/* Sampled packets are what others have sent each other: not for everybody who may look at counters. */
+static json_t *answer_sample(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request)
+{
+	int index = guard_find(daemon, request->ifname);
+	int r;
+
+	if (index < 0)
+		return reply_not_armed(request->ifname);
+	if (!peer->may_change)
+		return ipc_reply_error(CODE_PERMISSION, "sample: only root and the group %s may see packets", IPC_GROUP);
+	r = samples_watch(daemon, daemon->guards[index], peer);
+	if (r == -EBUSY)
+		return ipc_reply_error(CODE_REFUSED, "%s: %d watch samples already: end one of them", request->ifname,
+				       IPC_WATCHERS_MAX);
+	if (r < 0)
+		return ipc_reply_error(CODE_REFUSED, "%s: cannot watch samples: %s", request->ifname, strerror(-r));
+	log_info("%s: samples watched by uid %d, pid %d", request->ifname, (int)peer->uid, (int)peer->pid);
+	return ipc_reply_result(document(
+		json_pack("{s:s, s:b}", "ifname", request->ifname, "sample_rules", guard_has_samples(daemon->guards[index]))));
+}
+
 static json_t *answer_version(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request)
 {
 	(void)daemon;
@@ -336,13 +359,10 @@ static const struct {
 	bool needs_iface; /* "ifname" must be there */
 	json_t *(*answer)(struct daemon *daemon, const struct ipc_peer *peer, const struct request *request);
 } requests[] = {
-	{ "up", true, true, answer_up },
-	{ "down", true, true, answer_down },
-	{ "apply", true, true, answer_apply },
-	{ "status", false, false, answer_status },
-	{ "rules", false, true, answer_rules },
-	{ "set", false, true, answer_set },
-	{ "version", false, false, answer_version },
+	{ "up", true, true, answer_up },	  { "down", true, true, answer_down },
+	{ "apply", true, true, answer_apply },	  { "status", false, false, answer_status },
+	{ "rules", false, true, answer_rules },	  { "set", false, true, answer_set },
+	{ "sample", false, true, answer_sample }, { "version", false, false, answer_version },
 	{ "stop", true, false, answer_stop },
 };
 

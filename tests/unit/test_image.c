@@ -85,11 +85,30 @@ static void test_image_check(void **state)
 	rules_free(rules);
 }
 
+/* How often a rule samples is in the image, and nowhere else. */
+static void test_sample(void **state)
+{
+	static const char text[] = "sample 1/9 udp\ncount udp\n";
+	struct rules_error error = {};
+	struct rules *rules;
+	struct image *image;
+
+	(void)state;
+	assert_int_equal(rules_parse(text, sizeof(text) - 1, "f", &rules, &error), 0);
+	assert_int_equal(image_build(rules, 1, NULL, &image, &error), 0);
+	assert_int_equal(lookup_rule_at(image, 0)->action, ACTION_SAMPLE);
+	assert_int_equal(lookup_rule_at(image, 0)->sample_n, 9);
+	assert_int_equal(lookup_rule_at(image, 1)->sample_n, 0);
+	image_free(image);
+	rules_free(rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image),
 		cmocka_unit_test(test_image_check),
+		cmocka_unit_test(test_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
