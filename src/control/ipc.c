@@ -3,6 +3,9 @@
  * Theory of operation. The server has an epoll of its own with the listening socket and every client in it, so that the daemon
  * waits for one descriptor. A client is either read from (no reply pending) or written to, never both: it cannot pile up replies
  * by not reading them. Handlers run inside ipc_server_turn(), one at a time; that is what makes requests atomic to each other.
+ *
+ * A client that watches is only written to: its reply first, and then lines from a buffer of its own, which ipc_tell() fills and
+ * ipc_server_turn() empties. When the buffer is full the newest lines are lost and counted; the count goes out in their place.
  */
 #include "control/ipc.h"
 
@@ -10,8 +13,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,18 +23,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#include "control/ipc_inside.h"
 
 /* Framing */
 
@@ -119,23 +111,6 @@ void ipc_lines_fini(struct ipc_lines *lines)
 	*lines = (struct ipc_lines){};
 }
 
-/* Address */
-
-/*
- * Through the directory's descriptor: a socket address holds 107 bytes, a run directory's path may be longer. The descriptor must
- * stay open until bind or connect is done.
- */
-static int address_open(const char *rundir, struct sockaddr_un *ret_address)
-{
-	int fd = open(rundir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "/proc/self/fd/%d/ctl", fd);
-	return fd;
-}
-
 /* Server */
 
 struct ipc_client {
@@ -168,7 +143,7 @@ static int socket_bind(struct ipc_server *server, const char *rundir)
 	mode_t umask_before;
 	int r = 0;
 
-	server->directory_fd = address_open(rundir, &address);
+	server->directory_fd = ipc_address_open(rundir, &address);
 	if (server->directory_fd < 0)
 		return server->directory_fd;
 	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -269,7 +244,7 @@ int ipc_server_timeout(const struct ipc_server *server)
 			first = server->clients[i].deadline_ms;
 	if (first == INT64_MAX)
 		return -1;
-	left = first - now_ms();
+	left = first - ipc_now_ms();
 	return left < 0 ? 0 : (int)left;
 }
 
@@ -341,7 +316,7 @@ static void client_accept(struct ipc_server *server)
 		return;
 	}
 	client->fd = fd;
-	client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+	client->deadline_ms = ipc_now_ms() + IPC_PATIENCE_MS;
 	if (peer_read(server, fd, &client->peer) < 0 || watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, client) < 0)
 		client_close(client);
 }
@@ -386,7 +361,7 @@ static int client_answer(struct ipc_server *server, struct ipc_client *client, c
 	client->reply[client->reply_len - 1] = '\n'; /* in place of the NUL */
 	client->reply_sent = 0;
 	if (!client->topic)
-		client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+		client->deadline_ms = ipc_now_ms() + IPC_PATIENCE_MS;
 	return client_write(client);
 }
 
@@ -556,7 +531,7 @@ void ipc_watch_end(struct ipc_server *server, const void *topic, const json_t *l
 		if (client->topic != topic || client->let_go)
 			continue;
 		client->let_go = true;
-		client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+		client->deadline_ms = ipc_now_ms() + IPC_PATIENCE_MS;
 		if (watcher_write(client) < 0)
 			client_close(client);
 	}
@@ -564,7 +539,7 @@ void ipc_watch_end(struct ipc_server *server, const void *topic, const json_t *l
 
 static int client_turn(struct ipc_server *server, struct ipc_client *client)
 {
-	static char bytes[READ_SIZE];
+	static char bytes[IPC_READ_SIZE];
 	ssize_t n;
 	int r;
 
@@ -574,7 +549,7 @@ static int client_turn(struct ipc_server *server, struct ipc_client *client)
 		r = client_write(client);
 		if (r <= 0)
 			return r;
-		client->deadline_ms = now_ms() + IPC_PATIENCE_MS;
+		client->deadline_ms = ipc_now_ms() + IPC_PATIENCE_MS;
 		return client_answer_all(server, client);
 	}
 	n = recv(client->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
@@ -600,7 +575,7 @@ void ipc_server_turn(struct ipc_server *server)
 		else if (client_turn(server, client) < 0)
 			client_close(client);
 	}
-	now = now_ms();
+	now = ipc_now_ms();
 	for (unsigned i = 0; i < IPC_CLIENTS_MAX; i++)
 		if (server->clients[i].fd >= 0 && server->clients[i].deadline_ms <= now)
 			client_close(&server->clients[i]);
@@ -642,162 +617,4 @@ json_t *ipc_bytes(const char *bytes, size_t len)
 	string = json_stringn(plain, len);
 	free(plain);
 	return string;
-}
-
-/* Client */
-
-static int wait_until(int fd, short events, int64_t deadline_ms)
-{
-	struct pollfd pollfd = { .fd = fd, .events = events };
-	int64_t left = deadline_ms - now_ms();
-	int n;
-
-	do {
-		n = poll(&pollfd, 1, left < 0 ? 0 : (int)left);
-	} while (n < 0 && errno == EINTR && (left = deadline_ms - now_ms()) > 0);
-	if (n < 0)
-		return -errno;
-	return n == 0 ? -ETIMEDOUT : 0;
-}
-
-static int call_connect(const char *rundir)
-{
-	struct sockaddr_un address;
-	int directory_fd, fd, r = 0;
-
-	directory_fd = address_open(rundir, &address);
-	if (directory_fd < 0)
-		return directory_fd;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		r = -errno;
-	else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		r = -errno;
-	close(directory_fd);
-	if (r < 0 && fd >= 0)
-		close(fd);
-	return r < 0 ? r : fd;
-}
-
-static int call_send(int fd, const char *text, size_t len, int64_t deadline_ms)
-{
-	while (len > 0) {
-		int r = wait_until(fd, POLLOUT, deadline_ms);
-		ssize_t n;
-
-		if (r < 0)
-			return r;
-		n = send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n < 0)
-			return errno == EPIPE ? -ECONNRESET : -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int call_receive(int fd, struct ipc_lines *lines, int64_t deadline_ms, json_t **ret_reply)
-{
-	static char bytes[READ_SIZE];
-	const char *line;
-	size_t len = 0;
-	json_t *reply;
-
-	while (!(line = ipc_lines_next(lines, &len))) {
-		int r = wait_until(fd, POLLIN, deadline_ms);
-		ssize_t n;
-
-		if (r < 0)
-			return r;
-		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -ECONNRESET;
-		r = ipc_lines_feed(lines, bytes, (size_t)n);
-		if (r < 0)
-			return r;
-	}
-	reply = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(reply)) {
-		json_decref(reply);
-		return -EPROTO;
-	}
-	*ret_reply = reply;
-	return 0;
-}
-
-/* Send the request and wait for its reply. *lines keeps what came behind it. */
-static int call_exchange(int fd, const json_t *request, struct ipc_lines *lines, int64_t deadline_ms, json_t **ret_reply)
-{
-	char *text = json_dumps(request, JSON_COMPACT | JSON_PRESERVE_ORDER);
-	int r = text ? call_send(fd, text, strlen(text), deadline_ms) : -ENOMEM;
-
-	if (r == 0)
-		r = call_send(fd, "\n", 1, deadline_ms);
-	if (r == 0)
-		r = call_receive(fd, lines, deadline_ms, ret_reply);
-	free(text);
-	return r;
-}
-
-int ipc_call(const char *rundir, const json_t *request, int timeout_ms, json_t **ret_reply)
-{
-	struct ipc_lines lines = {};
-	int fd = call_connect(rundir), r;
-
-	if (fd < 0)
-		return fd;
-	r = call_exchange(fd, request, &lines, now_ms() + timeout_ms, ret_reply);
-	ipc_lines_fini(&lines);
-	close(fd);
-	return r;
-}
-
-struct ipc_stream {
-	int fd;
-	struct ipc_lines lines;
-};
-
-struct ipc_stream *ipc_stream_close(struct ipc_stream *stream)
-{
-	if (!stream)
-		return NULL;
-	if (stream->fd >= 0)
-		close(stream->fd);
-	ipc_lines_fini(&stream->lines);
-	free(stream);
-	return NULL;
-}
-
-int ipc_stream_open(const char *rundir, const json_t *request, int timeout_ms, struct ipc_stream **ret_stream, json_t **ret_reply)
-{
-	struct ipc_stream *stream = calloc(1, sizeof(*stream));
-	int r;
-
-	if (!stream)
-		return -ENOMEM;
-	stream->fd = call_connect(rundir);
-	r = stream->fd < 0 ? stream->fd : call_exchange(stream->fd, request, &stream->lines, now_ms() + timeout_ms, ret_reply);
-	if (r < 0)
-		ipc_stream_close(stream);
-	else
-		*ret_stream = stream;
-	return r;
-}
-
-int ipc_stream_fd(const struct ipc_stream *stream)
-{
-	return stream->fd;
-}
-
-int ipc_stream_next(struct ipc_stream *stream, json_t **ret_line)
-{
-	int r = call_receive(stream->fd, &stream->lines, now_ms(), ret_line);
-
-	return r == -ETIMEDOUT ? 0 : r < 0 ? r : 1;
 }
