@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 
 import harness
-from harness import Lab, SPILLWAY, processes, wait_for
-from packet import A4, A6, B4, B6, ETH_ARP, dns_query, ether, tcp_frame, udp_frame
+from harness import Lab, ROOT, SPILLWAY, processes, wait_for
+from packet import A4, A6, B4, B6, ETH_ARP, MAC_B, dns_query, ether, tcp_frame, udp_frame
 
 SNAP = 256
 
@@ -122,6 +122,36 @@ def test_every_nth():
             assert watch.end() == 0
             assert at_least <= len(watch.samples()) <= 50, len(watch.samples())
         assert lab.hits() == {"some": 5050, "all": 5050}
+
+
+def test_flood():
+    """The same at 300,000 packets a second, while others are answered; what is not seen is told."""
+    with Lab(quiet=True) as lab:
+        lab.up("sample 1/100 udp name some\ndrop udp name end")
+        with Watch(lab, "-w", "-") as watch:
+            lab.atk.run(os.path.join(ROOT, "build", "lab", "spillway-flood"), "--dev", "a0", "--dst-mac", MAC_B.hex(":"),
+                        "--dst4", B4, "--dst6", B6, "--seconds", "2", "--cpu", "0", "--garbage-pps", "300000")
+            hits = lab.hits()
+            assert hits["some"] == hits["end"] > 100000, hits
+            samples = lab.status()["samples"]
+            taken = samples["offered"] + samples["lost"]
+            assert hits["some"] // 100 - os.cpu_count() < taken <= hits["some"] // 100, (hits, samples)
+            lengths = record_lengths(watch, samples["offered"])
+            assert len(lengths) == samples["offered"] and min(lengths) >= 42, min(lengths)
+            assert watch.end() == 0
+
+
+def record_lengths(watch, n):
+    """The frame length of each of the capture's first n records."""
+
+    def lengths():
+        content, found, at = watch.read(), [], 24
+        while at + 16 <= len(content):
+            captured, length = struct.unpack("<II", content[at + 8:at + 16])
+            found.append(length)
+            at += 16 + captured
+        return len(found) >= n and found
+    return wait_for(lengths, what=f"{n} records")
 
 
 def test_two_and_a_capture():
