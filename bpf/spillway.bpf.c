@@ -318,36 +318,51 @@ static __always_inline int end_decided(const struct match_env *env, __u32 action
 	return end(env, action == ACTION_ALLOW ? VERDICT_ALLOW : VERDICT_PASS, bytes, XDP_PASS);
 }
 
+/* The program behind this one; see spillway_all(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} programs SEC(".maps");
+
+/* What a packet's way begins with: where this CPU counts, and the published image, if there is one. 0: the packet passes. */
+static __always_inline int begin(struct match_env *env, const struct image **ret_image)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
+	void *inner;
+
+	env->tally = bpf_map_lookup_elem(&tallies, &cpu);
+	if (!env->tally)
+		return 0; /* never: each CPU has an element */
+	inner = bpf_map_lookup_elem(&images, &zero);
+	*ret_image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+	if (!*ret_image) {
+		end(env, VERDICT_NO_IMAGE_PASS, (__u32)((__u64)env->ctx->data_end - (__u64)env->ctx->data), XDP_PASS);
+		return 0;
+	}
+	env->set_slot = IMAGE_SET_SLOT(*ret_image);
+	return 1;
+}
+
+/*
+ * Packets and rule sets of every kind. Behind spillway_xdp() and not within it, because each has 512 bytes of stack that way, and the
+ * plain packets' registers are not spilled for the others' sake.
+ */
 SEC("xdp")
-int spillway_xdp(struct xdp_md *ctx)
+int spillway_all(struct xdp_md *ctx)
 {
 	const __u8 *data = (const __u8 *)(long)ctx->data;
 	const __u8 *data_end = (const __u8 *)(long)ctx->data_end;
 	struct match_env env = { .ctx = ctx };
+	const struct image *image;
 	struct scratch *scratch;
 	struct match *match;
-	struct pkt *pkt, plain;
-	struct image *image;
-	__u32 zero = 0, cpu;
-	void *inner;
+	struct pkt *pkt;
+	__u32 zero = 0;
 
-	cpu = bpf_get_smp_processor_id();
-	env.tally = bpf_map_lookup_elem(&tallies, &cpu);
-	if (!env.tally)
-		return XDP_PASS; /* never: each CPU has an element */
-	inner = bpf_map_lookup_elem(&images, &zero);
-	image = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
-	if (!image)
-		return end(&env, VERDICT_NO_IMAGE_PASS, (__u32)(data_end - data), XDP_PASS);
-	env.set_slot = IMAGE_SET_SLOT(image);
-	/* `plain` never is in memory: only what the few questions of match_quick() need is read. */
-	if ((image->one_group || image->bits_protos) && parse_plain(data, data_end, &plain)) {
-		__u32 action = match_quick(&env, image, &plain);
-
-		if (action)
-			return end_decided(&env, action, plain.frame_len);
-	}
-
+	if (!begin(&env, &image))
+		return XDP_PASS;
 	scratch = bpf_map_lookup_elem(&scratches, &zero);
 	if (!scratch)
 		return XDP_PASS; /* never: the map has one entry */
@@ -356,12 +371,32 @@ int spillway_xdp(struct xdp_md *ctx)
 	parse_frame(data, data_end, pkt);
 	lookup_key_init(pkt, &scratch->state.key);
 	match_run_in(&scratch->state, &env, image, pkt, 1, match);
-
 	if (match->ask_user || (match->diverted && match->action == ACTION_PASS))
 		return divert(&env, image, match, pkt);
 	if (match->condition != CONDITION_NONE)
 		return end_unread(&env, match, pkt->frame_len);
 	return end_decided(&env, match->action, pkt->frame_len);
+}
+
+SEC("xdp")
+int spillway_xdp(struct xdp_md *ctx)
+{
+	const __u8 *data = (const __u8 *)(long)ctx->data;
+	const __u8 *data_end = (const __u8 *)(long)ctx->data_end;
+	struct match_env env = { .ctx = ctx };
+	const struct image *image;
+	struct pkt plain; /* never in memory: only what the few questions of match_quick() need is read */
+	__u32 action;
+
+	if (!begin(&env, &image))
+		return XDP_PASS;
+	if ((image->one_group || image->bits_protos) && parse_plain(data, data_end, &plain)) {
+		action = match_quick(&env, image, &plain);
+		if (action)
+			return end_decided(&env, action, plain.frame_len);
+	}
+	bpf_tail_call_static(ctx, &programs, 0);
+	return XDP_PASS; /* never: the slot is filled before this is attached */
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -132,6 +132,15 @@ static uint32_t tally_bytes(uint32_t n_counters)
 	return bytes;
 }
 
+/* The program that the attached one jumps to. */
+static int program_behind(const struct spillway_bpf *bpf)
+{
+	uint32_t zero = 0;
+	int fd = bpf_program__fd(bpf->progs.spillway_all);
+
+	return bpf_map_update_elem(bpf_map__fd(bpf->maps.programs), &zero, &fd, BPF_ANY) ? -errno : 0;
+}
+
 /* Load a program for this size class; with `older`, one that shares its maps of ports and cells. NULL with errno. */
 static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, uint32_t n_counters,
 					 const struct spillway_bpf *older)
@@ -161,6 +170,8 @@ static struct spillway_bpf *program_load(size_t image_bytes, size_t set_bytes, u
 		r = bpf_map__reuse_fd(bpf->maps.samples, bpf_map__fd(older->maps.samples));
 	if (!r)
 		r = spillway_bpf__load(bpf);
+	if (!r)
+		r = program_behind(bpf);
 	if (r) {
 		spillway_bpf__destroy(bpf);
 		errno = -r;
