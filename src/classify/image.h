@@ -278,6 +278,7 @@ struct image {
 	__u8 has_divert;				       /* some rule diverts: without one no port is opened */
 	__u8 has_filters;
 	__u8 one_group;		    /* at most */
+	__u8 lone_row;		    /* the run lone_slot is one row, whose box holds everything */
 	__u8 bits[3][FILTER_COUNT]; /* how many address bits each filter takes, by family: none, IPv4, IPv6 */
 	struct image_filter filters[FILTER_COUNT];
 	__u64 family_groups[3][IMAGE_WORDS_MAX]; /* groups that packets of no family, IPv4, IPv6 can match */

@@ -557,9 +557,7 @@ static __always_inline __u32 match_quick_bits(const struct match_env *env, const
 		if (!word)
 			return image->default_action;
 		row = bits_row_at(image, first + lookup_lowest(word));
-		answer = lookup_row_box(row, key)
-				 ? match_quick_ask(env, image, row, pkt)
-				 : QUICK_NO;
+		answer = lookup_row_box(row, key) ? match_quick_ask(env, image, row, pkt) : QUICK_NO;
 		if (answer == QUICK_YES)
 			return match_quick_end(env, row, pkt);
 		if (answer == QUICK_UNSURE)
@@ -581,6 +579,14 @@ static __always_inline __u32 match_quick(const struct match_env *env, const stru
 {
 	struct lookup_key key;
 
+	if (image->lone_row) {
+		const struct image_row *row = lookup_row_at(image, SLOT_ROW(image->lone_slot));
+		enum quick_answer answer = match_quick_ask(env, image, row, pkt);
+
+		if (answer == QUICK_YES)
+			return match_quick_end(env, row, pkt);
+		return answer == QUICK_NO ? image->default_action : 0;
+	}
 	lookup_key_init(pkt, &key);
 	return image->one_group ? match_quick_slot(env, image, pkt, &key) : match_quick_bits(env, image, pkt, &key);
 }

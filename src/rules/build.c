@@ -214,6 +214,15 @@ static __u64 image_lone_slot(const struct image *image)
 	return lookup_slot(image, &key, group);
 }
 
+/* Is that run one row, and does it hold every packet, of IPv4 and of IPv6? */
+static bool image_lone_row(const struct image *image)
+{
+	const struct image_row *row = lookup_row_at(image, SLOT_ROW(image->lone_slot));
+	static const struct image_range any = { .hi = { 0xffff, 0xffff, 0xffff, 0xffff } };
+
+	return SLOT_ROWS(image->lone_slot) == 1 && row->family == ROW_FAMILY_ANY && !memcmp(&row->range, &any, sizeof(any));
+}
+
 static struct image_row image_row_of(const struct build_row *from, const struct image_rule *rules)
 {
 	const struct image_rule *rule = &rules[from->rule];
@@ -262,6 +271,7 @@ static void image_fill(struct image *image, const struct builder *builder, const
 	copy_to(image, image->names, builder->names, image->n_names);
 	copy_to(image, image->insns, builder->insns, image->n_insns * sizeof(struct image_insn));
 	image->lone_slot = image_lone_slot(image);
+	image->lone_row = image_lone_row(image);
 }
 
 static int image_assemble(const struct image *head, const struct builder *builder, const struct tables *tables,
