@@ -49,7 +49,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 #endif
 #define MATCH_TURNS_FIRST 4
 #define MATCH_QUICK_ROWS 3
-#define MATCH_TURNS_MAX (1u << 22) /* more than the largest image needs, and what a kernel allows */
+#define MATCH_TURNS_MAX (1u << 23) /* more than the largest image needs: what a kernel allows is eight times that */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
 {
@@ -163,6 +163,7 @@ struct match_state {
 	/* Of the XDP tier, between two turns. */
 	__u32 first_group;	     /* of the word at hand */
 	__u32 row, n_rows;	     /* those to look at next */
+	__u32 skip;		     /* how far ahead to look for rules that have not had their turn */
 	__u32 residual;		     /* the program of the row before `row` is at hand */
 	__u64 left[IMAGE_WORDS_MAX]; /* candidates; the word at hand first */
 };
@@ -200,13 +201,6 @@ static __always_inline int match_turn(struct match_walk *walk, __u32 rule, enum 
 	}
 	walk->state->step = answer == DEEP_YES ? step->next_yes : step->next_no;
 	return 0;
-}
-
-/* Could this row, whose ranges fit, be better than the best? */
-static __always_inline int match_row(const struct match_walk *walk, const struct image_row *row)
-{
-	return row->rule >= walk->state->next && SCORE(row->rule, 0) < walk->state->best &&
-	       lookup_row_box(row, &walk->state->key);
 }
 
 static __always_inline void match_found(struct match_walk *walk, const struct image_row *row, enum deep_answer answer)
@@ -296,13 +290,42 @@ static __always_inline void match_turn_residual(struct match_walk *walk)
 	match_found(walk, row, answer);
 }
 
+/*
+ * The row at hand is of a rule that has had its turn, as may be thousands behind it: `count` rules that all match. Go on by steps that
+ * double as long as they lead to another of these, and then halve: from each rule to the next it is the logarithm of the run.
+ */
+static __always_inline void match_turn_skip(struct match_walk *walk)
+{
+	struct match_state *state = walk->state;
+	const struct image_row *ahead = lookup_row_at(walk->image, state->row + state->skip);
+
+	if (state->skip < state->n_rows && ahead->rule < state->next) {
+		state->row += state->skip;
+		state->n_rows -= state->skip;
+		state->skip *= 2;
+	} else if (state->skip > 1) {
+		state->skip /= 2;
+	} else {
+		state->row++;
+		state->n_rows--;
+	}
+}
+
 static __always_inline void match_turn_row(struct match_walk *walk)
 {
 	const struct image_row *row = lookup_row_at(walk->image, walk->state->row);
 
+	if (row->rule < walk->state->next) {
+		match_turn_skip(walk);
+		return;
+	}
+	if (SCORE(row->rule, 0) >= walk->state->best) {
+		walk->state->n_rows = 0; /* and so are the rules behind it */
+		return;
+	}
 	walk->state->row++;
 	walk->state->n_rows--;
-	if (!lookup_range(&row->range, &walk->state->key) || !match_row(walk, row))
+	if (!lookup_range(&row->range, &walk->state->key) || !lookup_row_box(row, &walk->state->key))
 		return;
 	walk->state->step = row->step;
 	walk->state->residual = row->step != ROW_NO_STEP;
@@ -325,6 +348,7 @@ static __always_inline int match_turn_group(struct match_walk *walk)
 	slot = lookup_slot(walk->image, &walk->state->key, group);
 	walk->state->row = SLOT_ROW(slot);
 	walk->state->n_rows = SLOT_ROWS(slot);
+	walk->state->skip = 1;
 	return 0;
 }
 
@@ -398,14 +422,30 @@ static inline enum deep_answer match_residual(struct match_walk *walk, const str
 	return answer;
 }
 
+/* The first row of the run whose rule has not had its turn, or its end. */
+static inline __u32 match_rows_from(const struct match_walk *walk, __u32 from, __u32 end)
+{
+	while (from < end) {
+		__u32 middle = from + (end - from) / 2;
+
+		if (lookup_row_at(walk->image, middle)->rule < walk->state->next)
+			from = middle + 1;
+		else
+			end = middle;
+	}
+	return from;
+}
+
 static inline void match_rows(struct match_walk *walk, __u64 slot)
 {
-	__u32 end = SLOT_ROW(slot) + SLOT_ROWS(slot);
+	__u32 from = SLOT_ROW(slot), end = from + SLOT_ROWS(slot);
 
-	for (__u32 at = SLOT_ROW(slot); at < end; at++) {
+	for (__u32 at = walk->state->next ? match_rows_from(walk, from, end) : from; at < end; at++) {
 		const struct image_row *row = lookup_row_at(walk->image, at);
 
-		if (!lookup_range(&row->range, &walk->state->key) || !match_row(walk, row))
+		if (SCORE(row->rule, 0) >= walk->state->best)
+			return;
+		if (!lookup_range(&row->range, &walk->state->key) || !lookup_row_box(row, &walk->state->key))
 			continue;
 		match_found(walk, row, row->step != ROW_NO_STEP ? match_residual(walk, row) : DEEP_YES);
 		if (SCORE(row->rule, 0) == walk->state->best)

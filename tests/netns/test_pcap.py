@@ -100,6 +100,15 @@ def test_rule_hits():
             assert hits == [(line, name, len(which), sum(sizes[n] for n in which)) for line, name, which in wanted], (tier, hits)
 
 
+def test_many_rules_go_on():
+    """Each of thousands of rules that all match has its turn, and the last decides, in both tiers."""
+    rules = "count udp\ncount dst port 53\n" * 4000 + "drop udp"
+    with Files() as files:
+        totals = files.totals(rules, [udp_frame(A4, B4, 5, 53, b""), udp_frame(A6, B6, 5, 53, b"")], "--tier", "both")
+        assert totals["differences"] == 0 and happened(totals["verdicts"]) == {"drop": 2}, totals["verdicts"]
+        assert {rule["packets"] for rule in totals["rules"]} == {2} and len(totals["rules"]) == 8001
+
+
 def test_jumbo_and_short():
     """What the kernel does not run the program on has a name, and in `both` the host's verdict."""
     frames = JUMBO + [JUMBO[0][:length] for length in (0, 1, 13, 14)]
