@@ -390,7 +390,7 @@ int spillway_xdp(struct xdp_md *ctx)
 
 	if (!begin(&env, &image))
 		return XDP_PASS;
-	if ((image->one_group || image->bits_protos) && parse_plain(data, data_end, &plain)) {
+	if (image->n_words == 1 && parse_plain(data, data_end, &plain)) {
 		action = match_quick(&env, image, &plain);
 		if (action)
 			return end_decided(&env, action, plain.frame_len);

@@ -49,6 +49,7 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 #endif
 #define MATCH_TURNS_FIRST 4
 #define MATCH_QUICK_ROWS 3
+#define MATCH_QUICK_GROUPS 16
 #define MATCH_TURNS_MAX (1u << 23) /* more than the largest image needs: what a kernel allows is eight times that */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
@@ -615,6 +616,53 @@ static __always_inline __u32 match_quick_bits(const struct match_env *env, const
 	return 0;
 }
 
+/* Groups fit into one word, and few are left; of each run only the first row is looked at. */
+static __always_inline __u32 match_quick_groups(const struct match_env *env, const struct image *image, const struct pkt *pkt,
+						const struct lookup_key *key)
+{
+	__u64 candidates[IMAGE_WORDS_MAX], left;
+	__u32 best = IMAGE_NO_RULE, best_row = 0;
+	const struct image_row *row;
+	enum quick_answer answer;
+
+	lookup_candidates(image, key, candidates);
+	left = candidates[0];
+#pragma clang loop unroll(disable)
+	for (__u32 n = 0; n < MATCH_QUICK_GROUPS && left; n++) {
+		const struct image_group *group = lookup_group(image, lookup_lowest(left));
+		__u64 slot;
+		__u32 at;
+		int fits;
+
+		if (group->first_rule >= best)
+			break;
+		left &= left - 1;
+		slot = lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group));
+		if (!slot)
+			continue;
+		at = SLOT_ROW(slot);
+		row = lookup_row_at(image, at);
+		fits = match_quick_box(row, key);
+		if (!fits && SLOT_ROWS(slot) > 1) {
+			row = lookup_row_at(image, ++at);
+			fits = match_quick_box(row, key);
+			if (!fits && SLOT_ROWS(slot) > 2)
+				return 0;
+		}
+		if (fits && row->rule < best) {
+			best = row->rule;
+			best_row = at;
+		}
+	}
+	if (left && lookup_group(image, lookup_lowest(left))->first_rule < best)
+		return 0; /* more groups than we look at */
+	if (best == IMAGE_NO_RULE)
+		return image->default_action;
+	row = lookup_row_at(image, best_row);
+	answer = match_quick_ask(env, image, row, pkt);
+	return answer == QUICK_YES ? match_quick_end(env, row, pkt) : 0;
+}
+
 static __always_inline __u32 match_quick(const struct match_env *env, const struct image *image, const struct pkt *pkt)
 {
 	struct lookup_key key;
@@ -628,7 +676,9 @@ static __always_inline __u32 match_quick(const struct match_env *env, const stru
 		return answer == QUICK_NO ? image->default_action : 0;
 	}
 	lookup_key_init(pkt, &key);
-	return image->one_group ? match_quick_slot(env, image, pkt, &key) : match_quick_bits(env, image, pkt, &key);
+	if (image->one_group)
+		return match_quick_slot(env, image, pkt, &key);
+	return image->bits_protos ? match_quick_bits(env, image, pkt, &key) : match_quick_groups(env, image, pkt, &key);
 }
 #endif
 
