@@ -180,10 +180,10 @@ static __always_inline __u64 lookup_hash4(const struct lookup_key *key, const st
 
 static __always_inline int lookup_row_box4(const struct image_row *row, const struct lookup_key *key)
 {
-	__u64 src = (row->src[0] ^ key->src[0]) >> 1 >> (63 - row->src_len),
-	      dst = (row->dst[0] ^ key->dst[0]) >> 1 >> (63 - row->dst_len);
-
-	return row->family != FAMILY_IP6 && (src | dst) == 0;
+	if (row->family == FAMILY_IP6)
+		return 0;
+	return (((row->src[0] ^ key->src[0]) >> 1 >> (63 - row->src_len)) |
+		((row->dst[0] ^ key->dst[0]) >> 1 >> (63 - row->dst_len))) == 0;
 }
 
 static __always_inline int lookup_row_box(const struct image_row *row, const struct lookup_key *key)

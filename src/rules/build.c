@@ -386,6 +386,12 @@ static bool regions_are_sound(const struct image *image)
 	       region_is_sound(image, image->insns, image->n_insns, sizeof(struct image_insn));
 }
 
+/* Of the prefixes of a row: readers shift by what is left. */
+static unsigned row_len_max(const struct image_row *row)
+{
+	return row->family == FAMILY_IP4 ? 32 : row->family == FAMILY_IP6 ? 128 : 0;
+}
+
 static bool tables_are_sound(const struct image *image)
 {
 	for (__u32 i = 0; i <= image->slot_mask; i++) {
@@ -399,7 +405,7 @@ static bool tables_are_sound(const struct image *image)
 	for (__u32 i = 0; i < image->n_rows; i++) {
 		const struct image_row *row = lookup_row_at(image, i);
 
-		if (row->rule >= image->n_rules || row->src_len > 128 || row->dst_len > 128 ||
+		if (row->rule >= image->n_rules || row->src_len > row_len_max(row) || row->dst_len > row_len_max(row) ||
 		    (row->step != ROW_NO_STEP && row->step >= image->n_steps) ||
 		    (row->action != ROW_ASK_RULE && row->action != lookup_rule_at(image, row->rule)->action) ||
 		    row->counter != lookup_rule_at(image, row->rule)->counter)
