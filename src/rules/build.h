@@ -69,7 +69,7 @@ bool expr_is_boxes(const struct expr *expr);
  */
 int boxes_build(struct arena *arena, const struct expr *expr, struct row_box **ret_boxes, size_t *ret_n, bool *ret_more);
 
-#define BITS_ROWS_MIN 2u	/* with fewer there is nothing to choose between */
+#define BITS_ROWS_MIN 2u       /* with fewer there is nothing to choose between */
 #define BITS_VECTORS_MAX 4096u /* different ones */
 
 /* The bit vectors of an image and all that leads to them. Offsets are those in the image, where `memory` lies at `begin`. */
