@@ -114,6 +114,7 @@ int report_options_parse(int argc, char **argv, const char *what, struct report_
 			break;
 		case 'q':
 			options.quick = true;
+			options.noisy = true; /* nobody is meant to quote it */
 			break;
 		case 'n':
 			options.noisy = true;
