@@ -40,6 +40,7 @@ struct xdp {
 	} sample_turn; /* valid in xdp_samples() */
 	struct published *newest;
 	struct bpf_link *link;
+	char *behind_pin;     /* path: of spillway_all's slot, while a program is attached; see behind_pin() */
 	size_t image_bytes;   /* size class: what an image map of the loaded program holds */
 	size_t set_bytes;     /* size class of a set block */
 	uint32_t n_counters;  /* rules that it can count */
@@ -268,6 +269,7 @@ struct xdp *xdp_free(struct xdp *xdp)
 		return NULL;
 	if (xdp->link)
 		bpf_link__destroy(xdp->link);
+	free(xdp->behind_pin);
 	if (xdp->cells)
 		munmap(xdp->cells, page_align(sizeof(struct cells)));
 	if (xdp->limits)
@@ -385,6 +387,36 @@ static int block_copy(const struct xdp_block *block, const struct spillway_bpf *
 	return r;
 }
 
+/*
+ * The kernel empties a map of programs when user space has let go of it (prog_array_map_clear), though a program still jumps through
+ * it. So it is pinned beside the link: or with the daemon's death all that the attached program does not decide itself would pass.
+ */
+static int behind_pin(const struct spillway_bpf *bpf, const char *path)
+{
+	return bpf_obj_pin(bpf_map__fd(bpf->maps.programs), path) ? -errno : 0;
+}
+
+/* The next program takes the place of the one that runs, its slot that of the other: in each moment what runs has its own. */
+static int link_replace(struct xdp *xdp, const struct spillway_bpf *next)
+{
+	char *path;
+	int r;
+
+	if (!xdp->link)
+		return 0;
+	if (asprintf(&path, "%s-next", xdp->behind_pin) < 0)
+		return -ENOMEM;
+	r = behind_pin(next, path);
+	if (!r && bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(next->progs.spillway_xdp), NULL)) {
+		r = -errno;
+		unlink(path);
+	}
+	if (!r)
+		rename(path, xdp->behind_pin); /* if not, it stays under the other name, and goes with the directory */
+	free(path);
+	return r;
+}
+
 /* What runs, for a program of another size class: nothing may pass unjudged between the two. */
 static int published_copy(struct xdp *xdp, const struct spillway_bpf *to, size_t image_bytes, size_t set_bytes)
 {
@@ -430,8 +462,8 @@ int xdp_reserve(struct xdp *xdp, size_t image_bytes, size_t set_bytes, uint32_t 
 	r = tallies_map(xdp, bpf, room, &tallies);
 	if (!r)
 		r = published_copy(xdp, bpf, image_class, set_class);
-	if (!r && xdp->link)
-		r = bpf_link_update(bpf_link__fd(xdp->link), bpf_program__fd(bpf->progs.spillway_xdp), NULL) ? -errno : 0;
+	if (!r)
+		r = link_replace(xdp, bpf);
 	if (r) {
 		tallies_unmap(xdp, tallies, room);
 		spillway_bpf__destroy(bpf);
@@ -575,6 +607,14 @@ static int refuse_attach(int error, const struct link_facts *facts, bool native,
 	return refuse(error, ret_message, size, "%s: cannot attach XDP in %s mode: %s", facts->ifname, how, strerror(-error));
 }
 
+static void behind_unpin(struct xdp *xdp)
+{
+	if (xdp->behind_pin)
+		unlink(xdp->behind_pin);
+	free(xdp->behind_pin);
+	xdp->behind_pin = NULL;
+}
+
 int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode mode, const char *path, bool *ret_native,
 	       char *ret_reason, size_t size)
 {
@@ -592,18 +632,20 @@ int xdp_attach(struct xdp *xdp, const struct link_facts *facts, enum guard_mode 
 	}
 	if (r)
 		return refuse_attach(r, facts, native, ret_reason, size);
+	if (asprintf(&xdp->behind_pin, "%s-behind", path) < 0)
+		xdp->behind_pin = NULL;
+	r = xdp->behind_pin ? behind_pin(xdp->bpf, xdp->behind_pin) : -ENOMEM;
 	/* Pinned through the plain call: the skeleton's own link would be released with the process. */
-	if (bpf_obj_pin(fd, path)) {
+	if (!r && bpf_obj_pin(fd, path))
 		r = -errno;
-		close(fd);
-		return refuse(r, ret_reason, size, "cannot pin the XDP program at %s: %s", path, strerror(-r));
-	}
-	link = bpf_link__open(path);
+	link = r ? NULL : bpf_link__open(path);
+	if (!r && !link)
+		r = -errno;
 	close(fd);
-	if (!link) {
-		r = -errno;
+	if (r) {
 		unlink(path);
-		return refuse(r, ret_reason, size, "cannot open the pin %s: %s", path, strerror(-r));
+		behind_unpin(xdp);
+		return refuse(r, ret_reason, size, "cannot pin the XDP program at %s: %s", path, strerror(-r));
 	}
 	xdp->link = link;
 	*ret_native = native;
@@ -625,6 +667,7 @@ void xdp_detach(struct xdp *xdp)
 	bpf_link__unpin(xdp->link);
 	bpf_link__destroy(xdp->link);
 	xdp->link = NULL;
+	behind_unpin(xdp);
 }
 
 bool xdp_attached(const struct xdp *xdp)

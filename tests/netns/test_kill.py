@@ -101,5 +101,34 @@ def test_drops_go_on():
         capture.expect(query)
 
 
+def expect_without(lab, dropped, passed):
+    """Of two frames that are sent one after the other, only the second arrives."""
+    capture = harness.Capture(lab.srv, "b0")
+    lab.send(dropped, passed)
+    seen = []
+
+    def arrived():
+        seen.append(capture.next(0.1))
+        return seen[-1] == passed
+
+    wait_for(arrived)
+    assert dropped not in seen, "a frame that a rule drops has passed"
+
+
+def test_any_rules_go_on():
+    """The same of rules that the attached program leaves to the one behind it, also after a larger one has taken its place."""
+    rules = "count udp\ndrop udp and payload at 0 = 78797a\n"
+    larger = rules + "".join(f"count udp src port {port}\n" for port in range(1, 3000))
+    for last in rules, larger:
+        with Lab() as lab:
+            lab.up(rules)
+            lab.apply(last)
+            expect_without(lab, udp_frame(A4, B4, 5, 9, b"xyz"), udp_frame(A4, B4, 5, 9, b"abc"))
+            os.kill(lab.daemon(), signal.SIGKILL)
+            wait_for(lambda: not processes("spillwayd"))
+            for a, b in (A4, B4), (A6, B6):
+                expect_without(lab, udp_frame(a, b, 6, 9, b"xyz"), udp_frame(a, b, 6, 9, b"abc"))
+
+
 if __name__ == "__main__":
     harness.main(globals())
