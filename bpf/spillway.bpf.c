@@ -11,7 +11,7 @@
 
 #include "act/limit.h"
 #include "act/verdict.h"
-#include "classify/match.h"
+#include "classify/quick.h"
 #include "classify/set_field.h"
 #include "port/cell.h"
 #include "sample/record.h"
@@ -216,8 +216,8 @@ __noinline int set_answer_other(const struct image_step *step, const struct pkt 
 	return step && pkt && block ? set_has_field_other(block, step, pkt) : 0;
 }
 
-static __always_inline int match_set_addr(const struct match_env *env, const struct image_step *step, __u32 family,
-					  const __u64 addr[2])
+static __always_inline int quick_set(const struct match_env *env, const struct image_step *step, __u32 family,
+				     const __u64 addr[2])
 {
 	return (!step->hi || family == step->hi) && set_answer_addr(addr[0], addr[1], env->set_slot, step->lo, family);
 }
@@ -226,7 +226,7 @@ static __always_inline int match_set(const struct match_env *env, const struct i
 {
 	if (!set_field_is_addr(step->offset))
 		return set_answer_other(step, pkt, env->set_slot);
-	return match_set_addr(env, step, pkt->family, step->offset == SET_SRC ? pkt->src : pkt->dst);
+	return quick_set(env, step, pkt->family, step->offset == SET_SRC ? pkt->src : pkt->dst);
 }
 
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
@@ -385,13 +385,13 @@ int spillway_xdp(struct xdp_md *ctx)
 	const __u8 *data_end = (const __u8 *)(long)ctx->data_end;
 	struct match_env env = { .ctx = ctx };
 	const struct image *image;
-	struct pkt plain; /* never in memory: only what the few questions of match_quick() need is read */
+	struct pkt plain; /* never in memory: only what the few questions of quick_run() need is read */
 	__u32 action;
 
 	if (!begin(&env, &image))
 		return XDP_PASS;
 	if (image->n_words == 1 && parse_plain(data, data_end, &plain)) {
-		action = match_quick(&env, image, &plain);
+		action = quick_run(&env, image, &plain);
 		if (action)
 			return end_decided(&env, action, plain.frame_len);
 	}

@@ -16,7 +16,7 @@
 #ifndef SPILLWAY_CLASSIFY_MATCH_H
 #define SPILLWAY_CLASSIFY_MATCH_H
 
-#include "classify/bits.h"
+#include "classify/lookup.h"
 #include "classify/parse.h"
 
 enum deep_answer { DEEP_NO, DEEP_YES, DEEP_ASK_USER_TIER };
@@ -35,11 +35,6 @@ static __always_inline void match_sample(const struct match_env *env, const stru
 					 const struct pkt *pkt);
 /* STEP_SET: set_has_field() of the image's set block (set_field.h); no if there is none. */
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt);
-#ifdef __bpf__
-/* Likewise, where only the address is asked for. */
-static __always_inline int match_set_addr(const struct match_env *env, const struct image_step *step, __u32 family,
-					  const __u64 addr[2]);
-#endif
 /* Answer a question about the payload's meaning (DNS name). */
 static __always_inline enum deep_answer match_deep(const struct match_env *env, const struct image *image,
 						   const struct image_step *step, const struct pkt *pkt);
@@ -48,8 +43,6 @@ static __always_inline enum deep_answer match_deep(const struct match_env *env, 
 #define MATCH_TURNS 8
 #endif
 #define MATCH_TURNS_FIRST 4
-#define MATCH_QUICK_ROWS 3
-#define MATCH_QUICK_GROUPS 16
 #define MATCH_TURNS_MAX (1u << 23) /* more than the largest image needs: what a kernel allows is eight times that */
 
 static __always_inline int match_net(const __u64 addr[2], const struct image_step *step)
@@ -505,182 +498,6 @@ static __always_inline void match_run_in(struct match_state *state, const struct
 	if (!state->decided)
 		match_default(image, pkt, ret);
 }
-
-#ifdef __bpf__
-static __always_inline int match_quick_box(const struct image_row *row, const struct lookup_key *key)
-{
-	return lookup_row_box(row, key) && lookup_range_any(&row->range, key);
-}
-
-/* The answer of a program that is one question, if it is one of those that need nothing but registers. 0: it is not. */
-static __always_inline int match_quick_step(const struct match_env *env, const struct image_step *step, const struct pkt *pkt,
-					    int *ret_answer)
-{
-	if (!step->alone)
-		return 0;
-	if (step->kind == STEP_LEN)
-		*ret_answer = pkt->frame_len >= step->lo && pkt->frame_len <= step->hi;
-	else if (step->kind == STEP_SET && step->offset == SET_SRC)
-		*ret_answer = match_set_addr(env, step, pkt->family, pkt->src);
-	else if (step->kind == STEP_SET && step->offset == SET_DST)
-		*ret_answer = match_set_addr(env, step, pkt->family, pkt->dst);
-	else
-		return 0;
-	return 1;
-}
-
-/* What a row of match_quick() says. */
-enum quick_answer { QUICK_NO, QUICK_YES, QUICK_UNSURE };
-
-/* The row's box fits. Is that all, or one plain question, and then the packet's end? */
-static __always_inline enum quick_answer match_quick_ask(const struct match_env *env, const struct image *image,
-							 const struct image_row *row, const struct pkt *pkt)
-{
-	int answer = 1;
-
-	if (row->action == ROW_ASK_RULE)
-		return QUICK_UNSURE;
-	if (row->step != ROW_NO_STEP && !match_quick_step(env, lookup_step_at(image, row->step), pkt, &answer))
-		return QUICK_UNSURE;
-	return answer ? QUICK_YES : QUICK_NO;
-}
-
-static __always_inline __u32 match_quick_end(const struct match_env *env, const struct image_row *row, const struct pkt *pkt)
-{
-	match_hit(env, row->counter, pkt->frame_len);
-	return row->action;
-}
-
-/*
- * As match_run_in() of the XDP tier, for the plainest cases, straight and in registers: the rule of a row that matches does nothing but
- * end the search, and asks one question at most. The action; 0: something else came up, and nothing has been done. `pkt` could be
- * read to its end.
- *
- * The tables have one group.
- */
-static __always_inline __u32 match_quick_slot(const struct match_env *env, const struct image *image, const struct pkt *pkt,
-					      const struct lookup_key *key)
-{
-	const struct image_group *group = lookup_group(image, 0);
-	const struct image_row *row;
-	enum quick_answer answer;
-	__u64 slot = image->lone_slot;
-
-	if (!slot && image->n_groups)
-		slot = lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group));
-	if (!slot)
-		return image->default_action;
-	row = lookup_row_at(image, SLOT_ROW(slot));
-	answer = match_quick_box(row, key) ? match_quick_ask(env, image, row, pkt) : QUICK_NO;
-	if (answer == QUICK_YES)
-		return match_quick_end(env, row, pkt);
-	return answer == QUICK_NO && SLOT_ROWS(slot) == 1 ? image->default_action : 0;
-}
-
-/* There are bit vectors. */
-static __always_inline __u32 match_quick_bits(const struct match_env *env, const struct image *image, const struct pkt *pkt,
-					      const struct lookup_key *key)
-{
-	__u64 rows[BITS_WORDS];
-
-	bits_rows(image, key, rows);
-#pragma clang loop unroll(disable)
-	for (__u32 n = 0; n < MATCH_QUICK_ROWS; n++) {
-		const struct image_row *row;
-		enum quick_answer answer;
-		__u32 first = 0;
-		__u64 word = rows[0];
-
-		if (!word) {
-			first = rows[1] ? 64 : rows[2] ? 128 : 192;
-			word = rows[1] ? rows[1] : rows[2] ? rows[2] : rows[3];
-		}
-		if (!word)
-			return image->default_action;
-		row = bits_row_at(image, first + lookup_lowest(word));
-		answer = lookup_row_box(row, key) ? match_quick_ask(env, image, row, pkt) : QUICK_NO;
-		if (answer == QUICK_YES)
-			return match_quick_end(env, row, pkt);
-		if (answer == QUICK_UNSURE)
-			return 0;
-		word &= word - 1;
-		if (!first)
-			rows[0] = word;
-		else if (first == 64)
-			rows[1] = word;
-		else if (first == 128)
-			rows[2] = word;
-		else
-			rows[3] = word;
-	}
-	return 0;
-}
-
-/* Groups fit into one word, and few are left; of each run only the first row is looked at. */
-static __always_inline __u32 match_quick_groups(const struct match_env *env, const struct image *image, const struct pkt *pkt,
-						const struct lookup_key *key)
-{
-	__u64 candidates[IMAGE_WORDS_MAX], left;
-	__u32 best = IMAGE_NO_RULE, best_row = 0;
-	const struct image_row *row;
-	enum quick_answer answer;
-
-	lookup_candidates(image, key, candidates);
-	left = candidates[0];
-#pragma clang loop unroll(disable)
-	for (__u32 n = 0; n < MATCH_QUICK_GROUPS && left; n++) {
-		const struct image_group *group = lookup_group(image, lookup_lowest(left));
-		__u64 slot;
-		__u32 at;
-		int fits;
-
-		if (group->first_rule >= best)
-			break;
-		left &= left - 1;
-		slot = lookup_slot_at(image, key->family == 1 ? lookup_hash4(key, group) : lookup_hash(key, group));
-		if (!slot)
-			continue;
-		at = SLOT_ROW(slot);
-		row = lookup_row_at(image, at);
-		fits = match_quick_box(row, key);
-		if (!fits && SLOT_ROWS(slot) > 1) {
-			row = lookup_row_at(image, ++at);
-			fits = match_quick_box(row, key);
-			if (!fits && SLOT_ROWS(slot) > 2)
-				return 0;
-		}
-		if (fits && row->rule < best) {
-			best = row->rule;
-			best_row = at;
-		}
-	}
-	if (left && lookup_group(image, lookup_lowest(left))->first_rule < best)
-		return 0; /* more groups than we look at */
-	if (best == IMAGE_NO_RULE)
-		return image->default_action;
-	row = lookup_row_at(image, best_row);
-	answer = match_quick_ask(env, image, row, pkt);
-	return answer == QUICK_YES ? match_quick_end(env, row, pkt) : 0;
-}
-
-static __always_inline __u32 match_quick(const struct match_env *env, const struct image *image, const struct pkt *pkt)
-{
-	struct lookup_key key;
-
-	if (image->lone_row) {
-		const struct image_row *row = lookup_row_at(image, SLOT_ROW(image->lone_slot));
-		enum quick_answer answer = match_quick_ask(env, image, row, pkt);
-
-		if (answer == QUICK_YES)
-			return match_quick_end(env, row, pkt);
-		return answer == QUICK_NO ? image->default_action : 0;
-	}
-	lookup_key_init(pkt, &key);
-	if (image->one_group)
-		return match_quick_slot(env, image, pkt, &key);
-	return image->bits_protos ? match_quick_bits(env, image, pkt, &key) : match_quick_groups(env, image, pkt, &key);
-}
-#endif
 
 #ifndef __bpf__
 static inline void match_run(const struct match_env *env, const struct image *image, const struct pkt *pkt, int counting,
