@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "classify/batch.h"
+#include "classify/match_offline.h"
 #include "rules/rules.h"
 
 /* No rule here asks for bytes of the frame, and what a hit costs to count is not what rte_acl is compared with. */
@@ -28,20 +29,6 @@ static __always_inline int match_load(const struct match_env *env, __u32 off, vo
 static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
 {
 	(void)env, (void)counter, (void)bytes;
-}
-
-static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
-				       __u32 bytes)
-{
-	(void)env, (void)rule, (void)key, (void)bytes;
-	return 0;
-}
-
-/* Nor for what is in a set. */
-static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
-					 const struct pkt *pkt)
-{
-	(void)env, (void)rule, (void)index, (void)pkt; /* counted, and nobody watches */
 }
 
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)

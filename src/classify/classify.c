@@ -42,10 +42,7 @@ static __always_inline int match_load(const struct match_env *env, __u32 off, vo
 
 static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
 {
-	struct hits *hits = &env->tally->rules[counter & (IMAGE_COUNTERS_MAX - 1)];
-
-	hits->packets++;
-	hits->bytes += bytes;
+	tally_rule(env->tally, counter, bytes);
 }
 
 static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,

@@ -50,6 +50,14 @@ void classify(const struct classifier *classifier, const uint8_t *data, uint32_t
 void classify_batch(const struct classifier *classifier, const struct frame *frames, uint32_t n, bool counting,
 		    struct tally *tally, struct pkt *ret_pkts, struct match *ret_matches);
 
+static inline void tally_rule(struct tally *tally, uint32_t counter, uint32_t bytes)
+{
+	struct hits *hits = &tally->rules[counter & (IMAGE_COUNTERS_MAX - 1)];
+
+	hits->packets++;
+	hits->bytes += bytes;
+}
+
 static inline void tally_add(struct tally *tally, enum verdict verdict, uint64_t packets, uint64_t bytes)
 {
 	tally->verdicts[verdict].packets += packets;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "classify/match.h"
+#include "classify/match_offline.h"
 #include "classify/set_field.h"
 
 struct match_env {
@@ -23,24 +23,7 @@ static __always_inline int match_load(const struct match_env *env, __u32 off, vo
 
 static __always_inline void match_hit(const struct match_env *env, __u32 counter, __u32 bytes)
 {
-	struct hits *hits = &env->tally->rules[counter & (IMAGE_COUNTERS_MAX - 1)];
-
-	hits->packets++;
-	hits->bytes += bytes;
-}
-
-/* Offline, time does not pass as it did: no rate is ever exceeded, and the program is told so (testrun.c). */
-static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
-				       __u32 bytes)
-{
-	(void)env, (void)rule, (void)key, (void)bytes;
-	return 0;
-}
-
-static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
-					 const struct pkt *pkt)
-{
-	(void)env, (void)rule, (void)index, (void)pkt; /* counted, and nobody watches */
+	tally_rule(env->tally, counter, bytes);
 }
 
 static int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)

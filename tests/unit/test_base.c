@@ -154,27 +154,51 @@ static void test_rundir_create(void **state)
 	unlink(file);
 }
 
+/* Is the process that started this one waiting for something? proc(5), stat */
+static bool parent_sleeps(void)
+{
+	char path[64], line[512] = "";
+	const char *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)getppid());
+	file = fopen(path, "r");
+	if (!file)
+		return true; /* it is gone: so go, too */
+	(void)!fgets(line, sizeof(line), file);
+	fclose(file);
+	state = strrchr(line, ')');
+	return !state || state[2] == 'S';
+}
+
 static void test_rundir_lock(void **state)
 {
 	const char *directory = *state;
 	char file[PATH_MAX];
 	pid_t owner = -1;
-	int first = -1, second = -1;
+	int first = -1, second = -1, looked[2];
+	char byte;
 
 	assert_int_equal(rundir_lock(directory, 0, &first, &owner), 0);
 	assert_int_equal(rundir_lock_sign(first), 0);
 	assert_int_equal(rundir_lock(directory, 50, &second, &owner), -EWOULDBLOCK);
 	assert_int_equal(owner, getpid());
 
-	/* An owner that goes within the time allowed. */
+	/* An owner that goes within the time allowed: when we have looked once, and sleep to look again. */
+	assert_int_equal(pipe(looked), 0);
 	if (fork() == 0) {
-		usleep(50000);
+		close(looked[1]);
+		(void)!read(looked[0], &byte, 1);
+		while (!parent_sleeps())
+			;
 		_exit(0); /* the child's copy holds the lock until then */
 	}
 	close(first);
 	assert_int_equal(rundir_lock(directory, 0, &second, &owner), -EWOULDBLOCK);
+	close(looked[1]);
 	assert_int_equal(rundir_lock(directory, 5000, &second, &owner), 0);
 	wait(NULL);
+	close(looked[0]);
 	close(second);
 	snprintf(file, sizeof(file), "%s/lock", directory);
 	unlink(file);

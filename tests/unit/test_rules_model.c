@@ -19,7 +19,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "classify/match.h"
+#include "classify/match_offline.h"
 #include "classify/set_field.h"
 #include "control/offline.h"
 #include "rules_random.h"
@@ -54,19 +54,6 @@ static __always_inline void match_hit(const struct match_env *env, __u32 counter
 {
 	(void)bytes;
 	env->hits[counter]++;
-}
-
-static __always_inline int match_limit(const struct match_env *env, const struct image_rule *rule, const struct lookup_key *key,
-				       __u32 bytes)
-{
-	(void)env, (void)rule, (void)key, (void)bytes;
-	return 0; /* rates are test_limit.c's business */
-}
-
-static __always_inline void match_sample(const struct match_env *env, const struct image_rule *rule, __u32 index,
-					 const struct pkt *pkt)
-{
-	(void)env, (void)rule, (void)index, (void)pkt; /* counted, and nobody watches */
 }
 
 static __always_inline int match_set(const struct match_env *env, const struct image_step *step, const struct pkt *pkt)
