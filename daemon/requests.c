@@ -76,26 +76,6 @@ static json_t *document(json_t *content)
 
 /* Rules */
 
-static json_t *reply_rules_error(const struct rules_error *error)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	json_t *reply = NULL;
-
-	if (!out)
-		return NULL;
-	rules_error_print(error, "error", out);
-	fclose(out);
-	if (text) {
-		while (size > 0 && text[size - 1] == '\n')
-			text[--size] = '\0';
-		reply = ipc_reply_error(CODE_USAGE, "%s", text);
-	}
-	free(text);
-	return reply;
-}
-
 /* The rules of a request, or NULL and the reply that says what is wrong with them. */
 static struct rules *request_rules(const struct request *request, json_t **ret_reply)
 {
@@ -110,7 +90,7 @@ static struct rules *request_rules(const struct request *request, json_t **ret_r
 	r = rules_parse(request->rules, strlen(request->rules), request->rules_file ? request->rules_file : "-", &rules, &error);
 	if (r == 0)
 		return rules;
-	*ret_reply = error.message[0] ? reply_rules_error(&error) : ipc_reply_error(CODE_REFUSED, "rules: %s", strerror(-r));
+	*ret_reply = error.message[0] ? ipc_reply_rules_error(&error) : ipc_reply_error(CODE_REFUSED, "rules: %s", strerror(-r));
 	return NULL;
 }
 

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "control/ipc_inside.h"
+#include "rules/rules.h"
 
 /* Framing */
 
@@ -595,6 +596,22 @@ json_t *ipc_reply_error(enum exit_code code, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	return json_pack("{s:b, s:i, s:o}", "ok", 0, "code", (int)code, "error", ipc_text(text));
+}
+
+json_t *ipc_reply_rules_error(const struct rules_error *error)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	json_t *reply = NULL;
+
+	if (!out)
+		return NULL;
+	rules_error_print(error, "error", out);
+	if (fclose(out) == 0)
+		reply = ipc_reply_error(CODE_USAGE, "%.*s", (int)(size && text[size - 1] == '\n' ? size - 1 : size), text);
+	free(text);
+	return reply;
 }
 
 json_t *ipc_text(const char *text)

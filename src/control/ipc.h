@@ -89,6 +89,8 @@ void ipc_watch_end(struct ipc_server *server, const void *topic, const json_t *l
 
 json_t *ipc_reply_result(json_t *result); /* stolen */
 json_t *ipc_reply_error(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct rules_error;
+json_t *ipc_reply_rules_error(const struct rules_error *error); /* with line, column and caret; NULL: out of memory */
 /* A JSON string of whatever bytes, as many as before: when they are not UTF-8, all beyond ASCII become `?`, and so do NULs. */
 json_t *ipc_text(const char *text);
 json_t *ipc_bytes(const char *bytes, size_t len);

@@ -39,22 +39,6 @@ static json_t *no_memory(int r)
 	return ipc_reply_error(CODE_REFUSED, "set: %s", r == -E2BIG ? "the text is longer than 256 MiB" : strerror(-r));
 }
 
-static json_t *items_wrong(const struct rules_error *error)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	json_t *reply = NULL;
-
-	if (!out)
-		return NULL;
-	rules_error_print(error, "error", out);
-	if (fclose(out) == 0)
-		reply = ipc_reply_error(CODE_USAGE, "%.*s", (int)(size && text[size - 1] == '\n' ? size - 1 : size), text);
-	free(text);
-	return reply;
-}
-
 static json_t *describe(const struct set_store *store, const struct stored_set *set)
 {
 	return json_pack("{s:s, s:s, s:I}", "set", set->name, "kind", list_kind_names[set->kind], "count",
@@ -114,7 +98,7 @@ static json_t *answer_change(struct set_store *store, const struct stored_set *s
 	r = rules_parse_items(text, len, request->file ? request->file : "-", set->name, set->kind, &items, &error);
 	free(text);
 	if (r)
-		return error.message[0] ? items_wrong(&error) : no_memory(r);
+		return error.message[0] ? ipc_reply_rules_error(&error) : no_memory(r);
 	r = set_store_change(store, set, change, items->sets[0], (uint32_t)request->ttl, now_ns, &changed);
 	rules_free(items);
 	if (r)
